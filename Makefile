@@ -1,0 +1,68 @@
+# Two commands are enough: `make demo` and `make test`. Each works first on a fresh clone.
+# Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lint docs lock clean
+
+help:
+	@echo "make demo    the consultation on the example patient; leaves demo/report.html"
+	@echo "make test    the tests"
+	@echo "make check   all tests, slow ones too; lint and documentation"
+	@echo "make bench   speed and error; leaves benchmarks/latest.json"
+	@echo "make lint    ruff and mypy"
+	@echo "make docs    the documentation; leaves site/index.html"
+	@echo "make lock    pins the dependencies anew"
+	@echo "make clean   removes what these commands made"
+
+demo: $(VENV)/runtime
+	@mkdir -p demo
+	$(BIN)/deqi consult examples/gerac_chronic.yaml --report demo/report.html
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+check: lint docs
+	$(BIN)/python -m pytest -n 2 -q
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/run.py
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: $(VENV)/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+lock: $(VENV)/dev
+	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) demo site dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+
+# The environment: made once, brought up to date when the pins or the package's metadata change.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "deqi needs Python 3.11 or newer, and '$(PYTHON)' is not. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "no environment could be made; on Debian and Ubuntu install python3-venv first" >&2; exit 1; }
+
+$(VENV)/runtime: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what deqi needs into $(VENV) ..."
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt | $(VENV)/runtime
+	@echo "Installing what its developers need ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,203 @@
+"""Fills the documentation from the package, so that no table is written twice.
+
+In a page, a line `{{ name argument }}` becomes what `TABLES[name]` makes, and `[[id]]` becomes a fact of the evidence
+with its source as a tooltip. An id or a name that does not exist stops the build.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+
+from deqi import evidence
+from deqi.body.system import ROOMS
+from deqi.body.theory import Room
+from deqi.care.defaults import table as care_table
+from deqi.care.vocabulary import names
+from deqi.consult.rules import table as rules
+from deqi.population.patients import priors
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Replace the marks in one page."""
+    try:
+        filled = re.sub(r"^\{\{ ([\w-]+)(?: (\w+))? \}\}$", _table, markdown, flags=re.MULTILINE)
+        return re.sub(r"\[\[([\w:/.-]+)\]\]", _fact, filled)
+    except (KeyError, LookupError) as error:
+        raise PluginError(f"{page.file.src_uri}: nothing in deqi is called {error}") from error
+
+
+def _table(mark: re.Match[str]) -> str:
+    name, argument = mark.groups()
+    return TABLES[name](argument) if argument else TABLES[name]()
+
+
+def _fact(mark: re.Match[str]) -> str:
+    if not evidence.exists(mark[1]):
+        raise LookupError(mark[1])
+    return f'<code title="{html.escape(evidence.fact(mark[1]).citation())}">{mark[1]}</code>'
+
+
+def _rows(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    lines = [list(columns), *([str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _source(id: str) -> str:
+    return f"[[{id}]]" if evidence.exists(id) else id
+
+
+def _room(name: str) -> Room:
+    return next(room for room in ROOMS if room.name == name)
+
+
+def _states(name: str) -> str:
+    return _rows(("state", "unit", "meaning"),
+                 ((f"`{state.name}`", state.unit, state.meaning) for state in _room(name).states))
+
+
+def _parameters(name: str) -> str:
+    return _rows(("parameter", "value", "range", "unit", "source", "meaning"), (
+        (f"`{p.name}`", f"{p.value:g}", f"{p.low:g} to {p.high:g}", p.unit, _source(p.source), p.meaning)
+        for p in _room(name).parameters))
+
+
+def _signals(name: str) -> str:
+    return _rows(("signal", "unit", "without the theory", "meaning"), (
+        (f"`{s.name}`", s.unit, "computed" if callable(s.neutral) else f"{s.neutral:g}", s.meaning)
+        for s in _room(name).writes))
+
+
+def _inputs() -> str:
+    from deqi.body.inputs import INPUTS, SESSION_FIELDS
+
+    return _rows(("input", "unit", "at rest", "meaning"),
+                 ((f"`{i.name}`", i.unit, f"{i.rest:g}", i.meaning) for i in (*INPUTS, *SESSION_FIELDS)))
+
+
+def _equations() -> str:
+    try:
+        from deqi.body.equations import markdown
+    except ImportError:
+        return "The printed equations are not part of this build; `src/deqi/body/` holds them, a file a theory."
+    return markdown()
+
+
+def _plan_words() -> str:
+    listed: dict[str, list[str]] = {}
+    for name in names():
+        listed.setdefault(name.care, []).append(f"**{name.says[0]}**" + "".join(f", {word}" for word in name.says[1:]))
+    return _rows(("care", "words (the bold one is what deqi prints)"),
+                 ((care.replace("_", " "), "; ".join(words)) for care, words in listed.items()))
+
+
+def _plan_modifiers() -> str:
+    return _rows(("words", "for"), ((f"**{row['says'][0]}**" + "".join(f", {word}" for word in row["says"][1:]),
+                                     ", ".join(row["for"])) for row in care_table("vocabulary")["modifiers"]))
+
+
+def _plan_assumptions() -> str:
+    return _rows(("care", "when", "taken for granted"), (
+        (care.replace("_", " "), _words(layer.get("when", {})) or "always",
+         "; ".join(f"{field.replace('_', ' ')}: {_value(entry['value'])} ({_source(entry['source'])})"
+                   for field, entry in layer.items() if field != "when"))
+        for care, layers in care_table("defaults")["defaults"].items() for layer in layers))
+
+
+def _plan_limits() -> str:
+    return _rows(("field", "from", "to", "unit"), (
+        (name.replace("_", " "), row["low"], row["high"], row["unit"])
+        for name, row in care_table("defaults")["limits"].items()))
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in values.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return " and ".join(str(part).replace("_", " ") for part in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).replace("_", " ")
+
+
+def _not_modelled() -> str:
+    return ", ".join(care_table("vocabulary")["not_modelled"]) + "."
+
+
+def _red_flags() -> str:
+    return _rows(("id", "question", "if yes", "source"), (
+        (f"`{row['id']}`", row["ask"], row["action"], _source(row["source"]))
+        for row in rules("red_flags")["questions"]))
+
+
+def _conditions() -> str:
+    return _rows(("id", "question"), (
+        (f"`{row['id']}`", row["ask"]) for row in rules("contraindications")["conditions"]))
+
+
+def _contraindications() -> str:
+    return _rows(("id", "kind", "what follows", "source"), (
+        (f"`{row['id']}`", row["kind"], row["text"], _source(row["source"]))
+        for row in rules("contraindications")["rules"]))
+
+
+def _medicines() -> str:
+    return _rows(("id", "also read as"), (
+        (f"`{row['id']}`", ", ".join(row.get("also", ()))) for row in rules("contraindications")["medicines"]))
+
+
+def _applicability() -> str:
+    return _rows(("extent", "because", "source"), (
+        (row["status"], row["text"], _source(row["source"])) for row in rules("applicability")["rules"]))
+
+
+def _averages() -> str:
+    return _rows(("average", "centre", "spread", "unit", "source", "why"), (
+        (f"`{name}`", f"{row['centre']:g}", f"{row.get('spread', row['centre']):g} ({row['kind']})", row["unit"],
+         _source(row["source"]), row["why"]) for name, row in priors()["averages"].items()))
+
+
+def _anchors() -> str:
+    try:
+        from deqi.population.anchors import anchors
+    except ImportError:
+        return ""
+    return _rows(("anchor", "published", "model", "source"), anchors())
+
+
+def _commands() -> str:
+    from typer.main import get_command
+
+    from deqi.cli import app
+
+    group: Any = get_command(app)
+    told = []
+    for name, command in group.commands.items():
+        options = [(f"`{' '.join(p.opts) if p.param_type_name == 'option' else p.name.upper()}`", p.help or "")
+                   for p in command.params if getattr(p, "help", None)]
+        told.append(f"### deqi {name}\n\n{command.help or ''}\n\n{_rows(('argument', 'meaning'), options)}\n")
+    return "\n".join(told)
+
+
+def _evidence_counts() -> str:
+    uses = {"calibrate": "may inform a fit", "validate": "judges a fit", "context": "context response only",
+            None: "no data for a fit"}
+    listed = evidence.facts()
+    return _rows(("use", "facts", "meaning"),
+                 ((use or "other", sum(fact.use == use for fact in listed), words) for use, words in uses.items()))
+
+
+TABLES: dict[str, Callable[..., str]] = {
+    "states": _states, "parameters": _parameters, "signals": _signals, "inputs": _inputs, "equations": _equations,
+    "plan-words": _plan_words, "plan-modifiers": _plan_modifiers, "plan-assumptions": _plan_assumptions,
+    "plan-limits": _plan_limits, "not-modelled": _not_modelled, "red-flags": _red_flags, "conditions": _conditions,
+    "contraindications": _contraindications, "medicines": _medicines, "applicability": _applicability,
+    "averages": _averages, "anchors": _anchors, "commands": _commands, "evidence-counts": _evidence_counts,
+}

@@ -1,0 +1,1 @@
+"""The consultation: assessment, screening, options, harms and report."""

@@ -1,0 +1,104 @@
+"""Tells what harm each kind of care may do, on the scale on which it was counted.
+
+Which facts are shown stands in `rules/harms.yaml`. A risk per session is never turned into one per course:
+events cluster in people, and compounding would give 54 of 100 where surveys of whole courses find 9
+(`baum_any_treatment`, doi 10.1136/bmjopen-2020-045961).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from deqi import evidence
+from deqi.consult.assessment import Patient
+from deqi.consult.rules import holds, table
+from deqi.consult.screening import known_facts
+from deqi.errors import InputError
+
+SCALES = {"per_100": 100, "per_10000": 10_000}
+
+
+def harms(plan_kinds: Iterable[str], patient: Patient | None = None) -> dict[str, list[Any]]:
+    """The known harms of some care, and what is known about them in people like this one.
+
+    Arguments:
+        plan_kinds: the kinds of care in a plan: `needling`, `electro`, `exercise`, `stretching`, `heat`,
+            `cold`, `lifestyle`, `nsaid`, `medicine`, `usual_care`, `waiting`, `placebo` or `nothing`.
+        patient: for `for_you`; None leaves it empty.
+
+    Returns:
+        `common` (items with `per_100`, over a course), `rare` (`per_10000`, over a course), `per_session`
+        (`per_10000`), `other` (`text`), `for_you` (`text`; shown, never multiplied) and `notes` (sentences).
+        An item holds care, event, ci95 on the item's scale, ci_basis, unit, population, source (the id of
+        the fact) and note.
+
+    Raises:
+        InputError: a kind of care that is not in the table, or a fact that may not be shown in its list.
+    """
+    shown: dict[str, list[Any]] = {key: [] for key in (*table("harms")["lists"], "other", "for_you", "notes")}
+    cares = list(dict.fromkeys(care for kind in plan_kinds for care in _with_included(kind)))
+    for care in cares:
+        entry = table("harms")["care"][care]
+        for name in table("harms")["lists"]:
+            shown[name] += [rated(row, name, care) for row in entry.get(name, [])]
+        shown["other"] += [_worded(row, care) for row in entry.get("other", [])]
+        shown["notes"] += [note for note in entry.get("notes", []) if note not in shown["notes"]]
+    if patient is not None:
+        facts = known_facts(patient)
+        shown["for_you"] = [_worded(row, care) for row in table("harms")["for_you"] for care in row["care"]
+                            if care in cares and holds(row["when"], facts)]
+        shown["notes"] += [item["text"] for item in shown["for_you"]]
+    return shown
+
+
+def rated(row: dict[str, str], name: str, care: str) -> dict[str, Any]:
+    """One harm as a rate, refused where the fact was not counted in the unit of its list.
+
+    Arguments:
+        row: the fact's `id`, and the `event` in plain words.
+        name: the list it is meant for: `common`, `rare` or `per_session`.
+        care: the kind of care.
+
+    Raises:
+        InputError: the fact has another unit, no rate, or may not be displayed.
+    """
+    wanted, body = table("harms")["lists"][name], _shown(row["id"])
+    if body["unit"] != wanted["unit"] or body["rate"] is None:
+        raise InputError(f"a harm that does not belong in `{name}`", field=row["id"], found=body["unit"],
+                         accepted=wanted["unit"])
+    factor = SCALES[wanted["scale"]] / body["rate_per"]
+    interval = [_rounded(bound * factor) for bound in body["ci95"]] if body["ci95"] else None
+    rate = _rounded(body["rate"] * factor)
+    return {"care": care, "event": row["event"], wanted["scale"]: rate, "ci95": interval,
+            "ci_basis": body["ci_basis"], "unit": body["unit"], "population": body["population"],
+            "source": row["id"], "note": body["notes"]}
+
+
+def _worded(row: dict[str, Any], care: str) -> dict[str, Any]:
+    body = _shown(row["id"])
+    rate, (low, high) = body.get("rate", body.get("effect")), body["ci95"] or (None, None)
+    words = {"rate": rate, "low": low, "high": high, "factor": str(body.get("factor", "")).capitalize(),
+             "estimate": body.get("estimate")}
+    return {"care": care, "event": row.get("event") or body["outcome"], "text": row["text"].format(**words),
+            "ci95": body["ci95"], "ci_basis": body.get("ci_basis"), "unit": body.get("unit"),
+            "population": body.get("population"), "source": row["id"], "note": body["notes"]}
+
+
+def _shown(id: str) -> dict[str, Any]:
+    body = evidence.fact(id).body
+    if body.get("use") == "do_not_display":
+        raise InputError("a fact that may not be shown to a patient", field=id)
+    return body
+
+
+def _with_included(kind: str) -> tuple[str, ...]:
+    care = table("harms")["care"]
+    if kind not in care:
+        raise InputError("no such kind of care", found=kind, accepted=", ".join(care))
+    included = care[kind].get("includes")
+    return (included, kind) if included else (kind,)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

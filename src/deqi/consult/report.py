@@ -1,0 +1,119 @@
+"""The report of a consultation: one self-contained HTML page that needs no network, script or other file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from deqi.consult import figures
+from deqi.consult.rules import table
+from deqi.consult.wording import duration, inline, number, plain, texts
+from deqi.errors import InputError
+from deqi.evidence import exists, fact
+
+Result = Mapping[str, Any]
+
+
+def render(result: Result) -> str:
+    """Return the report as one HTML page.
+
+    On an emergency the page says what to do now and nothing else; for a person outside what the evidence
+    covers it holds no forecast.
+
+    Arguments:
+        result: the consultation, as `deqi consult --json` writes it.
+
+    Raises:
+        InputError: a key the page needs is missing.
+    """
+    told = {source["id"]: source["cite"]
+            for source in [*texts()["sources"], *(result.get("evidence") or {}).get("sources", [])]}
+    cited: dict[str, int] = {}
+
+    def ref(source: str | None) -> Markup:
+        if source is None or not (source in told or exists(source)):
+            return Markup(' <span class="source">[{}]</span>').format(source or "assumed")
+        place = cited.setdefault(told.get(source) or fact(source).citation(), len(cited) + 1)
+        return Markup('<sup><a href="#source-{0}">{0}</a></sup>').format(place)
+
+    try:
+        return _page().render(r=result, t=texts(), ref=ref, cited=cited,
+                              yardstick=yardstick(result), chosen=chosen(result))
+    except (jinja2.UndefinedError, KeyError) as error:
+        raise InputError("the result is incomplete", found=str(error),
+                         accepted="what `deqi consult --json` writes") from error
+
+
+def write(result: Result, path: str | os.PathLike[str]) -> None:
+    """Write the report whole or not at all; a reader never meets half a page.
+
+    The file is for its owner only (mode 0600), since it tells about a person.
+
+    Arguments:
+        result: the consultation.
+        path: where the page goes; an older one is replaced.
+
+    Raises:
+        InputError: the result is incomplete, or nothing can be written there.
+    """
+    page, target = render(result), Path(path)
+    try:
+        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(page)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, target)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"the report cannot be written ({error.strerror})", file=str(path),
+                         accepted="a path in a folder that exists and can be written to") from error
+
+
+def yardstick(result: Result) -> Mapping[str, Any] | None:
+    """Return the option the others are measured against: no further treatment, if it is among them."""
+    return next((option for option in result.get("options") or [] if option["id"] == "nothing"), None)
+
+
+def chosen(result: Result) -> Mapping[str, Any] | None:
+    """Return the option whose doubt is shown: the tailored one, or the last one that can be had."""
+    return next((option for option in reversed(result.get("options") or []) if option["available"]), None)
+
+
+def crowd(benefit: Mapping[str, Any]) -> dict[str, int]:
+    """Split 100 people into the marks of the array: better anyway, extra (or fewer), not much better, worse.
+
+    Arguments:
+        benefit: `options[].benefit`; counts of 100.
+
+    Returns:
+        Counts in the order they are drawn; together 100.
+    """
+    improved, anyway = (round(benefit["improved_30pct"][key]) for key in ("with", "without"))
+    worse = min(round(benefit["worse"]["with"]), 100 - improved)
+    fewer = min(max(0, anyway - improved), 100 - improved - worse)
+    counts = {"anyway": min(improved, anyway), "extra": max(0, improved - anyway), "fewer": fewer}
+    return {**counts, "same": 100 - sum(counts.values()) - worse, "worse": worse}
+
+
+@cache
+def _page() -> jinja2.Template:
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("deqi.consult"), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.update(
+        figures=figures, number=number, duration=duration, plain=plain, crowd=crowd,
+        safety_net=table("red_flags")["safety_net"],
+        style=Markup(files(__package__).joinpath("templates/style.css").read_text(encoding="utf-8")))
+    environment.filters.update(fill=lambda text, **words: str(text).format(**words), inline=inline)
+    return environment.get_template("report.html.j2")

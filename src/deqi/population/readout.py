@@ -1,0 +1,96 @@
+"""From latent pain to what is reported: good and bad spells, days, flares, rounding. Noise lives here only."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from .patients import Population, priors
+
+
+def reported_weeks(latent: Float[np.ndarray, "weeks patients"], people: Population, seed: int,
+                   flare_log_hazard: Float[np.ndarray, "weeks"] | None = None,
+                   rounded: bool = True) -> Float[np.ndarray, "weeks patients"]:
+    """Weekly averages of pain as they would be reported.
+
+    Spells and drift (Ornstein-Uhlenbeck on the logit scale) move the week; near-white days with heavy tails leave a
+    seventh of their variance in the week's average; flares add to it.
+
+    Arguments:
+        latent: weekly mean of latent pain in weeks 1, 2, ...; NRS 0-10.
+        people: the virtual patients.
+        seed: of the random generator; the same seed gives the same noise under every plan.
+        flare_log_hazard: log of the factor on the flare hazard in each week.
+        rounded: round to whole numbers, as the numeric rating scale is reported.
+
+    Returns:
+        reported pain, NRS 0-10.
+    """
+    weeks, n = latent.shape
+    rng = np.random.default_rng([seed, 1])
+    wandering = _wandering(rng, weeks, people)
+    table = priors()["read_out"]
+    level = np.clip(latent, 0.02, 9.98) / 10.0
+    week = 10.0 / (1.0 + np.exp(-(np.log(level / (1.0 - level)) + wandering)))
+    tail = table["day_tail"]["value"]
+    day = rng.standard_t(tail, (weeks, n)) / np.sqrt(tail / (tail - 2.0))
+    week = week + people.person["day_sd"] / np.sqrt(7.0) * day + _flares(rng, weeks, people, flare_log_hazard)
+    week = np.clip(week, 0.0, 10.0)
+    return np.round(week) if rounded else week
+
+
+def _wandering(rng: np.random.Generator, weeks: int, people: Population) -> np.ndarray:
+    """Good and bad spells of a few weeks, and the slow drift of a person's usual level from today on (log-odds)."""
+    table = priors()["read_out"]
+    spell, drift = people.person["spell"], np.zeros(people.size)
+    keep, hold = (np.exp(-1.0 / table[name]["value"]) for name in ("spell_weeks", "drift_weeks"))
+    out = np.empty((weeks, people.size))
+    for week in range(weeks):
+        spell = keep * spell + people.person["spell_sd"] * np.sqrt(1.0 - keep**2) * rng.standard_normal(people.size)
+        step = table["drift_sd"]["value"] * np.sqrt(1.0 - hold**2)
+        drift = hold * drift + step * rng.standard_normal(people.size)
+        out[week] = spell + drift
+    return out
+
+
+def _flares(rng: np.random.Generator, weeks: int, people: Population,
+            log_hazard: np.ndarray | None) -> np.ndarray:
+    """What flares add to the average of each week beyond their mean, which the usual level already holds."""
+    table = priors()["read_out"]
+    factor = np.ones(weeks) if log_hazard is None else np.exp(log_hazard)
+    usual = 7.0 * people.person["flares_per_day"]
+    count = rng.poisson(usual * factor[:, None])
+    hours = np.zeros(count.shape)
+    shape, scale = table["flare_hours_shape"]["value"], table["flare_hours_scale"]["value"]
+    longest = table["longest_flare_hours"]["value"]
+    for k in range(1, int(count.max(initial=0)) + 1):
+        hours += (count >= k) * np.minimum(scale * rng.weibull(shape, count.shape), longest)
+    share = table["flare_size"]["value"] / 168.0
+    return share * (hours - usual * _mean_hours())
+
+
+def _mean_hours() -> float:
+    """Mean length of a flare, hours, cut at the longest."""
+    table = priors()["read_out"]
+    shape, scale = table["flare_hours_shape"]["value"], table["flare_hours_scale"]["value"]
+    t = np.linspace(0.0, table["longest_flare_hours"]["value"], 20001)
+    return float(np.trapezoid(np.exp(-((t / scale) ** shape)), t))
+
+
+def momentary_days(latent: Float[np.ndarray, "patients"], people: Population, days: int, seed: int
+                   ) -> Float[np.ndarray, "days patients"]:
+    """Momentary ratings, one a day, around a steady latent level: near-white from day to day, heavy-tailed, with flares."""
+    rng = np.random.default_rng([seed, 2])
+    tail = priors()["read_out"]["day_tail"]["value"]
+    noise = rng.standard_t(tail, (days, people.size)) / np.sqrt(tail / (tail - 2.0))
+    flaring = rng.uniform(size=noise.shape) < people.person["flares_per_day"] * _mean_hours() / 24.0
+    return np.clip(latent + people.person["day_sd"] * noise + priors()["read_out"]["flare_size"]["value"] * flaring,
+                   0.0, 10.0)
+
+
+def reported_disability(latent: Float[np.ndarray, "weeks patients"], people: Population, seed: int
+                        ) -> Float[np.ndarray, "weeks patients"]:
+    """Disability 0-100 as it would be scored, with the questionnaire's own error."""
+    rng = np.random.default_rng([seed, 3])
+    error = priors()["read_out"]["disability_sem"]["value"] * rng.standard_normal(latent.shape)
+    return np.clip(latent + error, 0.0, 100.0)

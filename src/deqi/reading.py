@@ -1,0 +1,145 @@
+"""Reads one YAML or JSON file that a user wrote, and refuses anything that is not plainly that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deqi.errors import InputError
+
+LARGEST_BYTES = 2_000_000
+DEEPEST = 40
+_SCALARS = {"bool", "int", "float", "null"}
+ACCEPTED = "a YAML or JSON file of at most 2 MB, in UTF-8"
+
+
+class _Repeated(ValueError):
+    """A key that stands twice in one mapping."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Plain YAML: only text, numbers, true and false, and nothing; a key stands once in a mapping."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag.rpartition(":")[2] in _SCALARS]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise _Repeated(key.value)
+                seen.add(key.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def read_mapping(path: str | Path) -> object:
+    """Read a file that a user wrote.
+
+    Arguments:
+        path: a `.json` file is read as JSON, any other as YAML.
+
+    Returns:
+        What stands in the file: as a rule a mapping or a list, of plain Python values.
+
+    Raises:
+        InputError: no such file, too large, empty, binary, not YAML or JSON, a repeated key,
+            an anchor, alias or tag, or nesting deeper than 40 levels.
+    """
+    file = str(path)
+    text = _text(Path(path), file)
+    return parse_mapping(text, file=file, json_text=Path(path).suffix.lower() == ".json")
+
+
+def parse_mapping(text: str, *, file: str | None = None, json_text: bool = False) -> object:
+    """Read YAML or JSON that is already text, under the same rules as `read_mapping`.
+
+    Arguments:
+        text: what to read.
+        file: the name to put into an error.
+        json_text: True for JSON, False for YAML.
+
+    Raises:
+        InputError: as `read_mapping`.
+    """
+    try:
+        return _json(text) if json_text else _yaml(text, file)
+    except _Repeated as error:
+        raise InputError("the same key stands twice", file=file, found=str(error),
+                         accepted="each key once in its mapping") from None
+    except RecursionError:
+        raise _too_deep(file) from None
+    except yaml.MarkedYAMLError as error:
+        line = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"not valid YAML{line}: {error.problem or error.context}", file=file,
+                         accepted=ACCEPTED) from None
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
+        kind = "JSON" if json_text else "YAML"
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise InputError(f"not valid {kind}: {reason}", file=file, accepted=ACCEPTED) from None
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        if not path.exists():
+            raise InputError("no such file", file=file, accepted=ACCEPTED)
+        if not path.is_file():
+            raise InputError("not a regular file", file=file, accepted=ACCEPTED)
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise InputError("the file is too large", file=file, found=f"{size} bytes", accepted=ACCEPTED)
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"the file cannot be read: {reason}", file=file, accepted=ACCEPTED) from None
+    if len(raw) > LARGEST_BYTES:
+        raise InputError("the file is too large", file=file, accepted=ACCEPTED)
+    if not raw.strip():
+        raise InputError("the file is empty", file=file, accepted=ACCEPTED)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise InputError("a binary file, not text", file=file, accepted=ACCEPTED)
+    return text
+
+
+def _json(text: str) -> object:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        mapping: dict[str, object] = {}
+        for key, value in pairs:
+            if key in mapping:
+                raise _Repeated(key)
+            mapping[key] = value
+        return mapping
+
+    return json.loads(text, object_pairs_hook=once)
+
+
+def _yaml(text: str, file: str | None) -> object:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise InputError("an anchor or alias", file=file, found=event.anchor,
+                             accepted="every value written out where it belongs")
+        if getattr(event, "tag", None):
+            raise InputError("a YAML tag", file=file, found=event.tag, accepted="plain values without tags")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                raise _too_deep(file)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return yaml.load(text, Loader=_Loader)
+
+
+def _too_deep(file: str | None) -> InputError:
+    return InputError("nested too deeply", file=file, accepted=f"at most {DEEPEST} levels")

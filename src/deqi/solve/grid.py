@@ -1,0 +1,152 @@
+"""The grid of a plan: fine in and after exposures, growing to a day between them, padded to a fixed size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from ..body.inputs import REST_INPUTS, REST_SESSION
+from ..care.action import MINUTES_PER_DAY, Exposure, manipulation
+from ..care.timeline import Timeline, join
+from .exponential import Steps
+
+FIRST_MINUTES = 1.0
+GROWTH = 1.9
+LONGEST_IN_SESSION_MINUTES = 6.0
+LONGEST_DAYS = 1.0
+SIZES = (64, 128, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 2560, 3072, 4096, 6144, 8192, 16384, 32768)
+"""Padded lengths: a plan of the same size never compiles again."""
+
+_SAME = 1e-9
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Steps of a plan with the times at which they stand.
+
+    Arguments:
+        steps: what the solver runs over.
+        start_days: start of each step, shape (steps,); the padding stands at the end.
+        days: length of each step.
+        used: number of steps before the padding.
+    """
+
+    steps: Steps
+    start_days: Float[np.ndarray, "steps"]
+    days: Float[np.ndarray, "steps"]
+    used: int
+
+    def weekly_weights(self, weeks: int) -> Float[np.ndarray, "weeks steps"]:
+        """Weights that average step means over each of the weeks 1 to `weeks`."""
+        edges = 7.0 * np.arange(weeks + 1)
+        overlap = np.minimum(edges[1:, None], self.start_days + self.days) - np.maximum(edges[:-1, None], self.start_days)
+        return np.maximum(overlap, 0.0) / 7.0
+
+
+def _spread(length: float, first: float, longest: float) -> list[float]:
+    """Step lengths that sum to `length`, growing from `first` to `longest`."""
+    steps, total, h = [], 0.0, first
+    while total + h < length * (1 - _SAME):
+        steps.append(h)
+        total += h
+        h = min(h * GROWTH, longest)
+    return [*steps, length - total]
+
+
+def _segments(line: Timeline) -> list[tuple[float, float, list[Exposure]]]:
+    """Stretches of time between any two starts or ends of exposures, with what goes on in each."""
+    edges = {0.0, line.days} | {7.0 * w for w in range(int(line.days // 7) + 1)}
+    edges |= {min(max(t, 0.0), line.days) for e in line.exposures for t in (e.start_day, e.end_day)}
+    for course in line.courses:
+        edges |= {t for t in (7.0 * course.schedule.start_week, 7.0 * course.schedule.end_week) if 0 < t < line.days}
+    times = sorted(edges)
+    kept = [times[0]] + [b for a, b in zip(times, times[1:], strict=False) if b - a > _SAME]
+    active: list[Exposure] = []
+    segments, upcoming = [], list(line.exposures)
+    for a, b in zip(kept, kept[1:], strict=False):
+        while upcoming and upcoming[0].start_day <= a + _SAME:
+            active.append(upcoming.pop(0))
+        active = [e for e in active if e.end_day > a + _SAME]
+        segments.append((a, b, list(active)))
+    return segments
+
+
+def _drive_factors(together: list[Exposure], start: float, end: float) -> list[float]:
+    factors = []
+    for e in together:
+        if e.manipulated_every_minutes is None:
+            factors.append(1.0)
+        else:
+            a, b = ((t - e.start_day) * MINUTES_PER_DAY for t in (start, end))
+            factors.append(manipulation(a, b, e.manipulated_every_minutes, e.minutes))
+    return factors
+
+
+def build(line: Timeline, *, refine: int = 1, size: int | None = None, dtype: type = np.float64) -> Grid:
+    """Lay the grid of a timeline.
+
+    Arguments:
+        line: the plan.
+        refine: cut every step into so many equal ones (for convergence tests).
+        size: padded length; the smallest of SIZES that fits if None.
+        dtype: of the arrays.
+
+    Returns:
+        the grid; step starts and lengths in days.
+    """
+    starts: list[float] = []
+    lengths: list[float] = []
+    rows: list[dict[str, float]] = []
+    ends: list[dict[str, float] | None] = []
+    since_change = 1e9
+    for a, b, together in _segments(line):
+        fast = [e for e in together if not e.slow]
+        begins = any(abs(e.start_day - a) < _SAME for e in fast)
+        since_change = 0.0 if begins else since_change
+        first = max(FIRST_MINUTES / MINUTES_PER_DAY, since_change * (GROWTH - 1.0))
+        longest = LONGEST_DAYS
+        if fast:
+            longest = max(LONGEST_IN_SESSION_MINUTES, max(e.minutes for e in fast) / 16.0) / MINUTES_PER_DAY
+        t = a
+        for h in _spread(b - a, min(first, longest), longest):
+            row = join(together, _drive_factors(together, t, t + h))
+            row["context_strength"] = line.context_at(t + 0.5 * h)
+            starts.append(t)
+            lengths.append(h)
+            rows.append(row)
+            ends.append(None)
+            t += h
+        since_change += b - a
+        finished = [e for e in fast if abs(e.end_day - b) < _SAME]
+        if finished:
+            since_change = 0.0
+        jumps = [dict(e.session) for e in finished if e.session]
+        if jumps:
+            ends[-1] = {name: max((j[name] for j in jumps), key=lambda v, r=rest: abs(v - r))
+                        for name, rest in REST_SESSION.items()}
+    return _pad(starts, lengths, rows, ends, refine, size, dtype)
+
+
+def _pad(starts: list[float], lengths: list[float], rows: list[dict[str, float]],
+         ends: list[dict[str, float] | None], refine: int, size: int | None, dtype: type) -> Grid:
+    used = len(lengths) * refine
+    size = next(s for s in SIZES if s >= used) if size is None else size
+    days = np.zeros(size)
+    days[:used] = np.repeat(np.asarray(lengths) / refine, refine)
+    start_days = np.full(size, starts[-1] + lengths[-1])
+    start_days[:used] = np.repeat(starts, refine) + np.tile(np.arange(refine), len(lengths)) * days[:used]
+
+    inputs = {name: np.full(size, rest, dtype=dtype) for name, rest in REST_INPUTS.items()}
+    for name, values in inputs.items():
+        values[:used] = np.repeat([row[name] for row in rows], refine)
+    session = {name: np.full(size, rest, dtype=dtype) for name, rest in REST_SESSION.items()}
+    ends_session = np.zeros(size, dtype=bool)
+    for index, event in enumerate(ends):
+        if event is not None:
+            last = (index + 1) * refine - 1
+            ends_session[last] = True
+            for name, value in event.items():
+                session[name][last] = value
+    return Grid(Steps(days.astype(dtype), inputs, session, ends_session), start_days, days, used)

@@ -43,9 +43,13 @@ def _fact(mark: re.Match[str]) -> str:
 
 
 def _rows(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    lines = [list(columns), *([str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows)]
+    lines = [list(columns), *([_cell(str(cell)) for cell in row] for row in rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return (text if "`" in text else text.replace("|", "\\|")).replace("\n", " ")
 
 
 def _source(id: str) -> str:
@@ -178,12 +182,15 @@ def _commands() -> str:
     from deqi.cli import app
 
     group: Any = get_command(app)
-    told = []
-    for name, command in group.commands.items():
-        options = [(f"`{' '.join(p.opts) if p.param_type_name == 'option' else p.name.upper()}`", p.help or "")
-                   for p in command.params if getattr(p, "help", None)]
-        told.append(f"### deqi {name}\n\n{command.help or ''}\n\n{_rows(('argument', 'meaning'), options)}\n")
-    return "\n".join(told)
+    return "\n".join(f"### deqi {name}\n\n{command.help}\n\n{_rows(('argument', 'meaning'), _options(command))}\n"
+                     for name, command in group.commands.items())
+
+
+def _options(command: Any) -> Iterable[tuple[str, str]]:
+    for option in command.params:
+        named = option.param_type_name == "option"
+        words = [*option.opts, option.metavar] if named else [option.metavar or option.name.upper()]
+        yield f"`{' '.join(word for word in words if word)}`", option.help or ""
 
 
 def _evidence_counts() -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -18,6 +16,7 @@ from deqi.consult.rules import table
 from deqi.consult.wording import duration, inline, number, plain, texts
 from deqi.errors import InputError
 from deqi.evidence import exists, fact
+from deqi.writing import write_text
 
 Result = Mapping[str, Any]
 
@@ -64,21 +63,7 @@ def write(result: Result, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: the result is incomplete, or nothing can be written there.
     """
-    page, target = render(result), Path(path)
-    try:
-        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(page)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, target)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(f"the report cannot be written ({error.strerror})", file=str(path),
-                         accepted="a path in a folder that exists and can be written to") from error
+    write_text(path, render(result))
 
 
 def yardstick(result: Result) -> Mapping[str, Any] | None:

@@ -68,6 +68,8 @@ class Who:
         duration_weeks: duration of the pain in weeks; a mapping (centre, spread, low, high) draws it log-normally,
             None draws it as in the population of the phase.
         disability: observed 0-100, or None to draw it.
+        regular_opioid: the mu channel is taken (`opioid_user_lf`).
+        wider: factor on the spread of responses and of the read-out, for people at the edge of what was studied.
     """
 
     phase: Phase
@@ -75,6 +77,8 @@ class Who:
     baseline_sd: float
     duration_weeks: float | Mapping[str, float] | None = None
     disability: float | None = None
+    regular_opioid: bool = False
+    wider: float = 1.0
 
 
 def population_of(phase: Phase, baseline_nrs: float | None = None,
@@ -116,7 +120,7 @@ def draw(who: Who, n: int, seed: int, without: Iterable[str] = ()) -> Population
         "healing_rate_per_day": healing_per_week / 7.0,
         "healing_floor": floors,
         "healing_by_flow": mean["healing_by_flow"],
-        "context_plateau": rng.normal(mean["context_plateau"], people["context_plateau_sd"]["value"]),
+        "context_plateau": rng.normal(mean["context_plateau"], who.wider * people["context_plateau_sd"]["value"]),
         "context_rate_per_day": rng.exponential(1.0, n) / (7.0 * mean["context_et50_weeks"]),
     }
     params["nociception"] |= {
@@ -130,7 +134,7 @@ def draw(who: Who, n: int, seed: int, without: Iterable[str] = ()) -> Population
     params["neurotransmitters"] |= {
         "carry_over_per_session": np.minimum(mean["needle_carry_over"] * response["carry_over"], 0.3),
         "relief_per_session": np.minimum(transmitters["relief_per_session"] * response["relief"], 0.9),
-        "E_mu": np.minimum(transmitters["E_mu"] * response["opioid"], 0.9),
+        "E_mu": (not who.regular_opioid) * np.minimum(transmitters["E_mu"] * response["opioid"], 0.9),
     }
     params["gate"] |= {"consolidation": mean["needle_consolidation"] * response["consolidation"]}
     params["circulation"] |= {
@@ -180,7 +184,7 @@ def _at_enrolment(rng: np.random.Generator, who: Who, n: int, bad_week: np.ndarr
     observed = np.full(n, who.baseline_nrs)
     if who.baseline_sd > 0.0:
         observed = _truncated(rng, n, who.baseline_nrs, who.baseline_sd, min(entry, who.baseline_nrs - 0.5), 10.0)
-    spell_sd = read_out["spell_sd"]["centre"] * _spread(rng, n, read_out["spell_sd"]["spread"])
+    spell_sd = who.wider * read_out["spell_sd"]["centre"] * _spread(rng, n, read_out["spell_sd"]["spread"])
     spell = bad_week + spell_sd * rng.standard_normal(n)
     usual = 10.0 / (1.0 + np.exp(-(_logit(observed / 10.0) - spell)))
     disability = _disability(rng, who, observed, n)
@@ -190,7 +194,7 @@ def _at_enrolment(rng: np.random.Generator, who: Who, n: int, bad_week: np.ndarr
     return {
         "nrs": observed, "usual_nrs": usual, "disability": disability,
         "usual_disability": np.clip(disability + easing * (usual - observed), 0.0, 100.0),
-        "spell": spell, "spell_sd": spell_sd,
+        "spell": spell, "spell_sd": spell_sd, "wider": np.full(n, who.wider),
         "day_sd": read_out["day_sd"]["centre"] * _spread(rng, n, read_out["day_sd"]["spread"]),
         "flares_per_day": flares * rng.gamma(shape, 1.0 / shape, n),
     }

@@ -27,16 +27,21 @@ def reported_weeks(latent: Float[np.ndarray, "weeks patients"], people: Populati
         reported pain, NRS 0-10.
     """
     weeks, n = latent.shape
-    rng = np.random.default_rng([seed, 1])
-    wandering = _wandering(rng, weeks, people)
-    table = priors()["read_out"]
-    level = np.clip(latent, 0.02, 9.98) / 10.0
-    week = 10.0 / (1.0 + np.exp(-(np.log(level / (1.0 - level)) + wandering)))
-    tail = table["day_tail"]["value"]
+    week = weekly_level(latent, people, seed)
+    rng = np.random.default_rng([seed, 5])
+    tail = priors()["read_out"]["day_tail"]["value"]
     day = rng.standard_t(tail, (weeks, n)) / np.sqrt(tail / (tail - 2.0))
     week = week + people.person["day_sd"] / np.sqrt(7.0) * day + _flares(rng, weeks, people, flare_log_hazard)
     week = np.clip(week, 0.0, 10.0)
     return np.round(week) if rounded else week
+
+
+def weekly_level(latent: Float[np.ndarray, "weeks patients"], people: Population, seed: int
+                 ) -> Float[np.ndarray, "weeks patients"]:
+    """The level of pain in each week with its spells and drift, before days, flares and rounding; NRS 0-10."""
+    wandering = _wandering(np.random.default_rng([seed, 1]), len(latent), people)
+    level = np.clip(latent, 0.02, 9.98) / 10.0
+    return 10.0 / (1.0 + np.exp(-(np.log(level / (1.0 - level)) + wandering)))
 
 
 def _wandering(rng: np.random.Generator, weeks: int, people: Population) -> np.ndarray:
@@ -48,7 +53,7 @@ def _wandering(rng: np.random.Generator, weeks: int, people: Population) -> np.n
     for week in range(weeks):
         spell = keep * spell + people.person["spell_sd"] * np.sqrt(1.0 - keep**2) * rng.standard_normal(people.size)
         step = table["drift_sd"]["value"] * np.sqrt(1.0 - hold**2)
-        drift = hold * drift + step * rng.standard_normal(people.size)
+        drift = hold * drift + people.person["wider"] * step * rng.standard_normal(people.size)
         out[week] = spell + drift
     return out
 

@@ -1,0 +1,170 @@
+"""The command line: parses, calls, prints. Exit 0 done, 2 bad input, 3 emergency found, 1 anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import DeqiError, InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None,
+                  help="deqi: acupuncture and low back pain, an honest comparison of care plans. Research software.")
+
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="PATH", help="write JSON there; - for standard output")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="seed of every random number")]
+PatientArgument = Annotated[Path, typer.Argument(metavar="PATIENT.yaml", help="patient file")]
+
+
+@app.command()
+def consult(patient: PatientArgument,
+            report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html", help="write the report")] = None,
+            json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Screen a patient, compare the options side by side, and tailor a plan."""
+    from .consult.consultation import consult as run
+
+    with _working("forecasting the options", json_path):
+        found = run(patient, seed=seed)
+    if report is not None:
+        with _writing(report):
+            found.report(report)
+    _emit(found.result, json_path)
+    if json_path != "-":
+        from rich.console import Console
+
+        from .consult.terminal import show
+
+        show(found.result, Console(), str(report) if report else None)
+    if found.is_emergency:
+        raise typer.Exit(3)
+
+
+@app.command()
+def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yaml", help="patient file")] = None,
+             plan: Annotated[str, typer.Option("--plan", help="a plan in words, or a plan file")] = "nothing",
+             weeks: Annotated[str, typer.Option("--weeks", help="weeks from now, such as 1,2,4,8,12")] = "1,2,4,8,12",
+             batch: Annotated[Path | None, typer.Option("--batch", metavar="IN.jsonl")] = None,
+             out: Annotated[Path | None, typer.Option("--out", metavar="OUT.jsonl")] = None,
+             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Forecast reported pain and disability under one plan, for one patient or a batch."""
+    from .consult import single
+
+    asked = single.weeks_of(weeks)
+    if batch is not None:
+        if out is None:
+            raise InputError("a batch needs a place for its results", field="--out", accepted="--out OUT.jsonl")
+        from .consult.batch import run_batch
+
+        with _working("forecasting the batch", json_path), _writing(out):
+            counts = run_batch(batch, out, asked, seed=seed)
+        _emit(counts, json_path)
+        if json_path != "-":
+            print(f"{counts['forecasts']} forecasts, {counts['errors']} errors: {out}")
+        return
+    if patient is None:
+        raise InputError("no patient", field="PATIENT.yaml", accepted="a patient file, or --batch IN.jsonl --out OUT.jsonl")
+    with _working("forecasting", json_path):
+        found = single.forecast_file(patient, plan, asked, seed=seed)
+    _emit(found, json_path)
+    if json_path != "-":
+        print("\n".join(single.lines(found)))
+    if found["screening"]["status"] == "emergency":
+        raise typer.Exit(3)
+
+
+@app.command()
+def simulate(plan: Annotated[str, typer.Argument(metavar="PLAN", help="a sentence, a file, or nothing")],
+             patients: Annotated[int, typer.Option("--patients", min=1, max=1_000_000)] = 1000,
+             population: Annotated[str, typer.Option("--population", help="chronic | acute | subacute")] = "chronic",
+             baseline: Annotated[float | None, typer.Option("--baseline", help="observed mean NRS at enrolment")] = None,
+             weeks: Annotated[int, typer.Option("--weeks", min=1, max=520)] = 12,
+             without: Annotated[list[str] | None, typer.Option("--without", metavar="THEORY")] = None,
+             out: Annotated[Path | None, typer.Option("--out", metavar="FILE.nc|FILE.parquet")] = None,
+             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Simulate a plan on a virtual population."""
+    from .population import trajectories
+
+    with _working(f"simulating {patients} patients", json_path):
+        found = trajectories.run(plan, patients=patients, population=population, baseline=baseline, weeks=weeks,
+                                 without=without or (), seed=seed)
+    if out is not None:
+        with _writing(out):
+            trajectories.save(found, out)
+    _emit(found.as_json(), json_path)
+    if json_path != "-":
+        print("\n".join(trajectories.lines(found)))
+
+
+@app.command()
+def anchors(patients: Annotated[int, typer.Option("--patients", min=64)] = 4000, json_path: JsonOption = None,
+            seed: SeedOption = 1) -> None:
+    """Hold the virtual populations against the published courses they were set on."""
+    from .population import anchors as room
+
+    with _working("simulating the published courses", json_path):
+        rows = room.measure(patients, seed)
+    _emit({"anchors": [row.as_json() for row in rows]}, json_path)
+    if json_path != "-":
+        print("\n".join(room.lines(rows)))
+
+
+@app.command()
+def evidence(id: Annotated[str | None, typer.Argument(metavar="[ID]", help="fact id")] = None,
+             json_path: JsonOption = None) -> None:
+    """Show the fact behind a number, with its source; without an id, what facts there are."""
+    from .evidence import fact, show
+
+    found = None if id is None else fact(id)
+    _emit(show.overview() if found is None else show.as_json(found), json_path)
+    if json_path != "-":
+        print(show.listing() if found is None else show.describe(found))
+
+
+@contextlib.contextmanager
+def _working(what: str, json_path: str | None) -> Iterator[None]:
+    """A spinner on a terminal, nothing elsewhere."""
+    if json_path == "-" or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError("cannot be written", file=str(path), found=error.strerror,
+                         accepted="a path in a folder that exists") from None
+
+
+def _emit(found: Any, json_path: str | None) -> None:
+    if json_path is None:
+        return
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    if json_path == "-":
+        print(text)
+        return
+    from .writing import write_text
+
+    with _writing(Path(json_path)):
+        write_text(json_path, text + "\n")
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one message on standard error."""
+    try:
+        app(standalone_mode=True)
+    except DeqiError as error:
+        print(f"deqi: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(1)

@@ -1,0 +1,80 @@
+"""`deqi forecast` for one patient: screening first, then the scores expected under one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..care import Plan, load_plan, sentences
+from ..errors import InputError
+from .assessment import Patient, load_patient
+from .consultation import provenance
+from .forecast import FEWEST_EFFECTIVE, prepare
+from .screening import applicability, screen
+
+DRAWS = 2048
+MOST_WEEKS = 104
+
+
+def weeks_of(text: str) -> list[int]:
+    """Weeks from text such as `1,2,4,8,12`.
+
+    Raises:
+        InputError: not whole weeks from 0 to 104.
+    """
+    try:
+        weeks = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        weeks = []
+    if not weeks or weeks[0] < 0 or weeks[-1] > MOST_WEEKS:
+        raise InputError("not a list of weeks", field="--weeks", found=text,
+                         accepted=f"whole weeks from 0 to {MOST_WEEKS}, such as 1,2,4,8,12")
+    return weeks
+
+
+def forecast_file(path: Path, plan: str, weeks: Sequence[int], *, seed: int) -> dict[str, Any]:
+    """Forecast for a patient file under a plan in words or in a file."""
+    return forecast_patient(load_patient(path), load_plan(plan), weeks, seed=seed)
+
+
+def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed: int, draws: int = DRAWS
+                     ) -> dict[str, Any]:
+    """Forecast for one patient, as the interface has it.
+
+    An emergency, or a person outside what was studied, gets no numbers, and the reason.
+    """
+    screening, extent = screen(patient), applicability(patient)
+    found: dict[str, Any] = {
+        "id": patient.id, "plan": sentences(plan), "forecast": [], "screening": screening.as_json(),
+        "diagnostics": {"applicability": extent.status, "reasons": list(extent.reasons),
+                        "calibration": "not yet calibrated"},
+        "provenance": provenance(seed, draws),
+    }
+    if screening.status == "emergency":
+        found["diagnostics"]["reasons"] = ["screening found an emergency: see a doctor now; no forecast is made"]
+        return found
+    if extent.status == "outside":
+        return found
+    person = prepare(patient, extent, draws=draws, seed=seed)
+    forecast = person.forecast(plan, max(max(weeks), 1))
+    found["forecast"] = forecast.rows(weeks)
+    found["diagnostics"] |= {"draws": draws, "effective_draws": round(forecast.effective, 1),
+                             "degenerate": forecast.effective < FEWEST_EFFECTIVE}
+    return found
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The forecast in plain lines for the terminal."""
+    status = found["screening"]["status"]
+    head = [f"screening: {status}"] + [f"  {f['text']}" for f in found["screening"]["findings"]
+                                       if f["kind"] != "not_asked"][:6]
+    if not found["forecast"]:
+        return [*head, "no numeric forecast: " + "; ".join(found["diagnostics"]["reasons"])]
+    rows = [f"plan: {'; '.join(found['plan']) or 'no further treatment'}",
+            "week  outcome   mean   80 % range    30 % better   important change"]
+    for row in found["forecast"]:
+        low, high = row["quantiles"]["0.1"], row["quantiles"]["0.9"]
+        rows.append(f"{row['week']:>4}  {row['outcome']:<7} {row['mean']:>6.1f}   {low:>4.1f} to {high:>4.1f}"
+                    f"   {100 * row['p_improved_30pct']:>5.0f} of 100   {100 * row['p_mic']:>5.0f} of 100")
+    return [*head, *rows, "Not yet calibrated on trials. Research software, not a medical device."]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from .functions import power, saturation, softplus
 from .theory import Parameter, Room, Signal, State, Values
@@ -82,11 +83,14 @@ def output(C: Any, k: Any, B: Any, A: Any, S: Any, H: Any, p: Values) -> Any:
 def drive_for(ratio: Any, reference: Any, p: Values) -> Any:
     """The C drive in Hz whose output at rest is `ratio` times that of the reference drive."""
     target = ratio * _resting(reference, p)
-    low, high = jnp.zeros_like(target), jnp.full_like(target, 400.0)
-    for _ in range(60):
+
+    def halve(_: int, ends: tuple[Any, Any]) -> tuple[Any, Any]:
+        low, high = ends
         middle = 0.5 * (low + high)
         below = _resting(middle, p) < target
-        low, high = jnp.where(below, middle, low), jnp.where(below, high, middle)
+        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+    low, high = lax.fori_loop(0, 60, halve, (jnp.zeros_like(target), jnp.full_like(target, 400.0)))
     return 0.5 * (low + high)
 
 

@@ -11,6 +11,7 @@ from math import log
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from .functions import power
 from .theory import Parameter, Room, Signal, State, Values
@@ -64,12 +65,13 @@ def steady_state(irritant_input: Any, p: Values) -> tuple[Any, Any, Any, Any]:
 
     The fixed point is found by damped iteration from the upper side; below the bistable range it is unique.
     """
-    x = jnp.zeros_like(jnp.asarray(irritant_input)) + 1.0
-    for _ in range(80):
+    def nearer(_: int, x: Any) -> Any:
         irritant = irritant_input / (p.r_L * (1.0 + x))
         resolution = (p.b_0 + p.b * x) / p.c
         amplified = irritant + p.e * x * x / (1.0 + x * x)
-        x = 0.5 * x + 0.5 * amplified / ((1.0 + resolution / p.K) * p.d)
+        return 0.5 * x + 0.5 * amplified / ((1.0 + resolution / p.K) * p.d)
+
+    x = lax.fori_loop(0, 80, nearer, jnp.ones_like(jnp.asarray(irritant_input) * p.r_L))
     return irritant_input / (p.r_L * (1.0 + x)), x, (p.b_0 + p.b * x) / p.c, x
 
 

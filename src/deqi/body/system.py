@@ -7,11 +7,12 @@ then every room gives the production and loss of its states, reading all signals
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ..errors import EquationError
@@ -91,6 +92,7 @@ class System:
             after.update(room.jump(states, Values(**params[room.name]), event))
         return after
 
+    @partial(jax.jit, static_argnums=0)
     def rest(self, params: Parameters, nrs: Any, disability: Any | None = None
              ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         """Anchor every patient at their own scores before care.

@@ -14,6 +14,7 @@ from ..population.patients import phase_of
 from .assessment import Patient, load_patient
 from .forecast import Person, prepare
 from .options import (
+    SHARED_SIZE,
     Judged,
     compare,
     described,
@@ -100,7 +101,7 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
 
 def _tailored(person: Person, plan: Plan) -> Judged:
     option = next(row for row in table()["options"] if row["id"] == "tailored")
-    forecast = person.forecast(plan, table()["horizon_weeks"])
+    forecast = person.forecast(plan, table()["horizon_weeks"], size=SHARED_SIZE)
     return Judged(option["id"], option["label"], plan, forecast, None, option["experience"])
 
 

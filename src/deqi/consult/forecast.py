@@ -27,6 +27,8 @@ WIDER_AT_THE_EDGE = 1.25
 SCORE_ERROR_NRS = 0.6
 """Spread of a reported week around its level: days, flares and rounding (`williams2024_nrs_vas_retest`)."""
 FEWEST_EFFECTIVE = 50.0
+BLOCK = 256
+"""Draws in one call of the solver: one compiled function serves comparison, search and theories."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Person:
         Draws are weighted by how well they meet the earlier scores under the care received, then resampled.
         """
         horizon = self.past_weeks + weeks
-        course = simulate(self._history_and(plan), self.people, horizon, size=size)
+        course = simulate(self._history_and(plan), self.people, horizon, size=size, block=BLOCK)
         reported = reported_weeks(course.nrs, self.people, self.seed, course.flare_log_hazard, rounded=False)
         chosen, effective = self._conditioned(course)
         now, baseline = self.past_weeks, self.patient.pain.week_average

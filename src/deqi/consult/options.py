@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -18,8 +20,8 @@ from .forecast import CLEARLY_WORSE, MINIMAL_IMPORTANT_CHANGE, Forecast, Person
 from .harms import harms
 from .screening import Screening
 
-SHARED_SIZE = 1536
-"""Padded steps shared by all plans of a consultation, so that one compilation serves them."""
+SHARED_SIZE = 512
+"""Least padded steps of a plan in a consultation, so that few compilations serve all."""
 
 
 @cache
@@ -97,19 +99,21 @@ def tailor(scout: Person, screening: Screening) -> list[tuple[float, Plan, Forec
     """
     burden, week = table()["burden"], table()["judged_at_week"]
     hours = scout.patient.preferences.hours_per_week
-    found, seen = [], set()
+    plans: dict[tuple[str, ...], Plan] = {}
     for rows in product(*table()["search"].values()):
         plan, why_not = fit_to(plan_from([row["plan"] for row in rows if row["plan"]]), scout.patient, screening)
-        key = tuple(sentences(plan))
-        if why_not or key in seen or _hours_per_week(plan) > (hours if hours is not None else 168.0):
-            continue
-        seen.add(key)
+        if not why_not and _hours_per_week(plan) <= (168.0 if hours is None else hours):
+            plans.setdefault(tuple(sentences(plan)), plan)
+
+    def judge(plan: Plan) -> tuple[float, Plan, Forecast]:
         forecast = _forecast(scout, plan)
-        worth = 100.0 * float(np.mean(forecast.improved(week)))
+        better = 100.0 * float(np.mean(forecast.improved(week)))
         cost = (plan.visits / burden["visits_per_point"]["value"]
                 + _active_hours(plan) / burden["home_hours_per_point"]["value"])
-        found.append((worth - cost, plan, forecast))
-    return sorted(found, key=lambda item: -item[0])
+        return better - cost, plan, forecast
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        return sorted(threads.map(judge, plans.values()), key=lambda item: -item[0])
 
 
 def _active_hours(plan: Plan) -> float:

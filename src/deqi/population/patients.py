@@ -153,17 +153,17 @@ def draw(who: Who, n: int, seed: int, without: Iterable[str] = ()) -> Population
 
 def _draw_averages(rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draws of the averages, stratified so that few draws cover each prior evenly."""
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     drawn, n = {}, AVERAGES_PER_POPULATION
     for name, prior in priors()["averages"].items():
-        z = norm.ppf((rng.permutation(n) + 0.5) / n)
+        z = ndtri((rng.permutation(n) + 0.5) / n)
         if prior["kind"] == "normal":
             drawn[name] = prior["centre"] + prior["spread"] * z
         elif prior["kind"] == "lognormal":
             drawn[name] = prior["centre"] * np.exp(prior["spread"] * z)
         else:
-            drawn[name] = prior["centre"] * norm.ppf(0.5 + 0.5 * norm.cdf(z))
+            drawn[name] = prior["centre"] * ndtri(0.5 + 0.5 * ndtr(z))
     return drawn
 
 
@@ -185,7 +185,7 @@ def _at_enrolment(rng: np.random.Generator, who: Who, n: int, bad_week: np.ndarr
     if who.baseline_sd > 0.0:
         observed = _truncated(rng, n, who.baseline_nrs, who.baseline_sd, min(entry, who.baseline_nrs - 0.5), 10.0)
     spell_sd = who.wider * read_out["spell_sd"]["centre"] * _spread(rng, n, read_out["spell_sd"]["spread"])
-    spell = bad_week + spell_sd * rng.standard_normal(n)
+    spell = _spell_behind(rng, observed, who, spell_sd, bad_week)
     usual = 10.0 / (1.0 + np.exp(-(_logit(observed / 10.0) - spell)))
     disability = _disability(rng, who, observed, n)
     easing = people["disability_pain_correlation"]["value"] * people["disability_sd"]["value"] / 2.0
@@ -198,6 +198,21 @@ def _at_enrolment(rng: np.random.Generator, who: Who, n: int, bad_week: np.ndarr
         "day_sd": read_out["day_sd"]["centre"] * _spread(rng, n, read_out["day_sd"]["spread"]),
         "flares_per_day": flares * rng.gamma(shape, 1.0 / shape, n),
     }
+
+
+def _spell_behind(rng: np.random.Generator, observed: np.ndarray, who: Who, spell_sd: np.ndarray,
+                  bad_week: np.ndarray) -> np.ndarray:
+    """The spell behind an observed score: the further the score lies from others', the more of it is the week's.
+
+    Usual level and spell are normal on the logit scale; this is the spell given their sum.
+    """
+    people = priors()["people"]
+    mean = who.baseline_nrs if who.baseline_sd > 0.0 else people["others_mean"][who.phase]["value"]
+    p = mean / 10.0
+    total_sd = people["baseline_sd"][who.phase]["value"] / 10.0 / (p * (1.0 - p))
+    share = np.minimum((spell_sd / total_sd) ** 2, 0.9)
+    expected = bad_week + share * (_logit(observed / 10.0) - _logit(np.asarray(p)))
+    return expected + spell_sd * np.sqrt(1.0 - share) * rng.standard_normal(len(observed))
 
 
 def _disability(rng: np.random.Generator, who: Who, observed: np.ndarray, n: int) -> np.ndarray:
@@ -214,14 +229,16 @@ def _disability(rng: np.random.Generator, who: Who, observed: np.ndarray, n: int
 def _truncated(rng: np.random.Generator, n: int, mean: float, sd: float, low: float, high: float) -> np.ndarray:
     """Normal scores within the entry rule whose mean after truncation is the one asked for."""
     from scipy.optimize import brentq
-    from scipy.stats import truncnorm
+    from scipy.special import ndtr, ndtri
 
-    def off(centre: float) -> float:
-        return float(truncnorm.mean((low - centre) / sd, (high - centre) / sd, centre, sd)) - mean
+    quantiles = (np.arange(1000) + 0.5) / 1000
 
-    centre = brentq(off, low - 30 * sd, high + 30 * sd)
-    a, b = (low - centre) / sd, (high - centre) / sd
-    return truncnorm.ppf(rng.uniform(size=n), a, b, centre, sd)
+    def scores(centre: float, u: np.ndarray) -> np.ndarray:
+        below, above = ndtr((low - centre) / sd), ndtr((high - centre) / sd)
+        return centre + sd * ndtri(np.clip(below + u * (above - below), 1e-12, 1.0 - 1e-12))
+
+    centre = brentq(lambda c: float(np.mean(scores(c, quantiles))) - mean, low - 4.0 * sd, high + 4.0 * sd)
+    return np.clip(scores(centre, rng.uniform(size=n)), low, high)
 
 
 def _logit(p: np.ndarray) -> np.ndarray:

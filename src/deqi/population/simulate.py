@@ -15,9 +15,12 @@ from jaxtyping import Float
 from ..body.system import BODY
 from ..care.plan import Plan
 from ..care.timeline import timeline
+from ..solve.cache import keep_compiled
 from ..solve.exponential import integrate
 from ..solve.grid import Grid, build
 from .patients import Population
+
+keep_compiled()
 
 BLOCK = 1024
 """Most patients in one call of the solver; what fits the cache of a core."""
@@ -40,7 +43,7 @@ class Course:
     flare_log_hazard: Float[np.ndarray, "weeks"]
 
 
-def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = None,
+def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = None, block: int = BLOCK,
              progress: Callable[[int], Any] | None = None) -> Course:
     """Simulate a plan on virtual patients.
 
@@ -49,6 +52,7 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
         people: the patients, anchored at rest.
         weeks: how long.
         size: padded number of steps, to share one compilation between plans.
+        block: most patients in one call of the solver.
         progress: called with the number of patients finished.
 
     Returns:
@@ -56,7 +60,7 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
     """
     grid = build(timeline(plan.courses, weeks), size=size, dtype=np.float32)
     weights = grid.weekly_weights(weeks)
-    block = min(BLOCK, _round_up(people.size, 64))
+    block = min(block, _round_up(people.size, 64))
     starts = range(0, people.size, block)
 
     def run(start: int) -> tuple[np.ndarray, np.ndarray]:

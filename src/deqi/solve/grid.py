@@ -16,7 +16,7 @@ FIRST_MINUTES = 1.0
 GROWTH = 1.9
 LONGEST_IN_SESSION_MINUTES = 6.0
 LONGEST_DAYS = 1.0
-SIZES = (64, 128, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 2560, 3072, 4096, 6144, 8192, 16384, 32768)
+SIZES = (64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 3072, 4096, 6144, 8192, 16384, 32768)
 """Padded lengths: a plan of the same size never compiles again."""
 
 _SAME = 1e-9
@@ -90,7 +90,7 @@ def build(line: Timeline, *, refine: int = 1, size: int | None = None, dtype: ty
     Arguments:
         line: the plan.
         refine: cut every step into so many equal ones (for convergence tests).
-        size: padded length; the smallest of SIZES that fits if None.
+        size: padded length to share with other plans; longer plans take the smallest of SIZES that fits.
         dtype: of the arrays.
 
     Returns:
@@ -132,7 +132,8 @@ def build(line: Timeline, *, refine: int = 1, size: int | None = None, dtype: ty
 def _pad(starts: list[float], lengths: list[float], rows: list[dict[str, float]],
          ends: list[dict[str, float] | None], refine: int, size: int | None, dtype: type) -> Grid:
     used = len(lengths) * refine
-    size = next(s for s in SIZES if s >= used) if size is None else size
+    fits = next(s for s in SIZES if s >= used)
+    size = fits if size is None else max(size, fits)
     days = np.zeros(size)
     days[:used] = np.repeat(np.asarray(lengths) / refine, refine)
     start_days = np.full(size, starts[-1] + lengths[-1])

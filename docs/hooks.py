@@ -169,11 +169,11 @@ def _averages() -> str:
 
 
 def _anchors() -> str:
-    try:
-        from deqi.population.anchors import anchors
-    except ImportError:
-        return ""
-    return _rows(("anchor", "published", "model", "source"), anchors())
+    from deqi.population.anchors import measure
+
+    return _rows(("published course", "week", "statistic", "band", "virtual people", "", "source"), (
+        (row.anchor.replace("_", " "), row.week, row.statistic, f"{row.low:.0f} to {row.high:.0f}", f"{row.value:.1f}",
+         "holds" if row.holds else "**missed**", _source(row.source)) for row in measure(1024, seed=1)))
 
 
 def _commands() -> str:

@@ -24,6 +24,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.close(handle)
         try:
             yield Path(draft)
+            with open(draft, "rb") as finished:
+                os.fsync(finished.fileno())
             os.chmod(draft, 0o666 & ~_umask())
             os.replace(draft, target)
         except BaseException:

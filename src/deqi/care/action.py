@@ -93,7 +93,8 @@ def _needling(course: Needling) -> list[Exposure]:
     deep = depth_of(course)
     every = 0.0 if course.manipulation_every_minutes is None else course.manipulation_every_minutes
     steady = course.mode == "electro"
-    full = minutes if steady else minutes * manipulation(0.0, minutes, every, minutes)
+    moved = minutes if steady else minutes * manipulation(0.0, minutes, every, minutes)
+    full = moved + table["retention_share"]["value"] * (minutes - moved)
     felt = "nonpenetrating" if not course.penetrating else "de_qi" if course.de_qi else "without"
     vagal = max(table["vagal"]["local"]["value"] * local, table["vagal"]["distal"]["value"] * distal)
     trauma = table["microtrauma"]["deep" if deep > 0.5 else "superficial"]["value"] if course.penetrating else 0.0

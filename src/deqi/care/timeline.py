@@ -32,12 +32,14 @@ class Timeline:
     def context_at(self, day: float) -> float:
         """Strength of the context at one moment.
 
-        Courses act independently, 1 - prod(1 - s); a course that has ended fades over `fades_in_days`.
+        Courses act independently, 1 - prod(1 - s); a course that has ended fades over `fades_in_days`,
+        quickly where nobody gave it.
         """
-        fade = actions()["context"]["fades_in_days"]["value"]
+        fades = actions()["context"]["fades_in_days"]
         left = 1.0
         for course in self.courses:
             start, end = 7.0 * course.schedule.start_week, 7.0 * course.schedule.end_week
+            fade = fades["with_practitioner" if course.with_practitioner else "alone"]["value"]
             if day >= start:
                 left *= 1.0 - context_strength(course) * (exp(-(day - end) / fade) if day > end else 1.0)
         return 1.0 - left

@@ -29,6 +29,8 @@ from .screening import Applicability, Screening, applicability, screen
 
 DRAWS = 1024
 SCOUT_DRAWS = 256
+"""Futures per plan in the search: enough to rank plans that share their people and their noise."""
+THEORY_DRAWS = 256
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,10 @@ def consult(patient: Patient | str | Path, *, seed: int = 1, draws: int = DRAWS)
 def _forecasts(patient: Patient, screening: Screening, extent: Applicability, seed: int, draws: int
                ) -> dict[str, Any]:
     person = prepare(patient, extent, draws=draws, seed=seed)
-    scouts = {name: prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed, without=(name,) if name else ())
-              for name in ("", *THEORIES)}
     judged = {option.id: option for option in compare(person, screening)}
     nothing = judged["nothing"].forecast
     assert nothing is not None
-    ranked = tailor(scouts[""], screening)
+    ranked = tailor(prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed), screening)
     options = list(judged.values())
     tailored = None
     if ranked:
@@ -90,9 +90,11 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
         tailored = _proposal(patient, screening, chosen, ranked)
     acupuncture = judged["acupuncture"]
     shown = chosen.plan if ranked and acupuncture.forecast is None else acupuncture.plan
+    removed = {name: prepare(patient, extent, draws=THEORY_DRAWS, seed=seed, without=(name,) if name else ())
+               for name in ("", *THEORIES)}
     theories = {
         "status": "hypothesis", "calibration": "not yet calibrated",
-        "shares": shares_of_theories(scouts, shown),
+        "shares": shares_of_theories(removed, shown),
         "decomposition": what_needles_add(person, nothing, acupuncture), "note": table()["theories_note"],
     }
     return {"options": [described(option, nothing, patient) for option in options], "tailored": tailored,
@@ -121,11 +123,31 @@ def _proposal(patient: Patient, screening: Screening, chosen: Judged, ranked: li
     return {
         "plan": [s[0].upper() + s[1:] for s in sentences(chosen.plan)], "label": chosen.label,
         "reasons": _reasons(chosen.plan, screening), "nearly_as_good": near, "review": review_rules(chosen.forecast),
-        "trade_off": [{"label": "; ".join(sentences(plan)), "visits": plan.visits,
-                       "improved_30pct": round(100.0 * float(forecast.improved(week).mean())),
-                       "chosen": plan == best_plan} for _, plan, forecast in ranked],
+        "trade_off": _trade_off(chosen, ranked),
         "prescription": _prescription(chosen.plan),
     }
+
+
+def _trade_off(chosen: Judged, ranked: list[Any]) -> list[dict[str, Any]]:
+    """The best plan for each number of visits, as long as more visits bring more.
+
+    The search ranks plans with fewer futures than the comparison has; differences between plans are sharp there,
+    levels are not, so all levels are moved by what the chosen plan is off.
+    """
+    week = table()["judged_at_week"]
+    assert chosen.forecast is not None
+    level = 100.0 * float(chosen.forecast.improved(week).mean())
+    off = level - 100.0 * float(ranked[0][2].improved(week).mean())
+    points = sorted(((plan.visits, 100.0 * float(forecast.improved(week).mean()) + off, plan)
+                     for _, plan, forecast in ranked), key=lambda point: (point[0], -point[1]))
+    kept: list[tuple[float, float, Plan]] = []
+    for visits, better, plan in points:
+        if not kept or better > kept[-1][1] or plan == ranked[0][1]:
+            if kept and kept[-1][0] == visits and plan != ranked[0][1]:
+                continue
+            kept.append((visits, better, plan))
+    return [{"label": "; ".join(sentences(plan)), "visits": visits, "improved_30pct": round(better),
+             "chosen": plan == ranked[0][1]} for visits, better, plan in kept]
 
 
 def _reasons(plan: Plan, screening: Screening) -> list[dict[str, str]]:

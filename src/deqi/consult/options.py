@@ -259,6 +259,7 @@ def review_rules(forecast: Forecast, weeks: tuple[int, ...] = (2, 6)) -> list[di
         good = [int(s) for s in scores[known] if steady[s] >= 0.5]
         poor = [int(s) for s in scores[known] if steady[s] < 0.25]
         keep = max(good) if good else int(np.floor(0.7 * forecast.baseline))
+        keep = min(keep, int(np.floor(forecast.baseline)))
         stop = max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 1)
         between = "" if stop - keep < 2 else f"{keep + 1}" if stop - keep == 2 else f"{keep + 1} to {stop - 1}"
         rules.append({

@@ -61,11 +61,9 @@ def _weights(z: Any) -> tuple[Any, Any, Any]:
     decay = jnp.exp(-z)
     small = z < 0.3
     safe = jnp.where(small, 1.0, z)
-    phi = jnp.where(small, 1 + z * (-1 / 2 + z * (1 / 6 + z * (-1 / 24 + z * (1 / 120 + z * (-1 / 720 + z / 5040))))),
-                    -jnp.expm1(-safe) / safe)
     late = jnp.where(small, 1 / 2 + z * (-1 / 6 + z * (1 / 24 + z * (-1 / 120 + z * (1 / 720 - z / 5040)))),
-                     (safe + jnp.expm1(-safe)) / (safe * safe))
-    return decay, phi, late
+                     (safe - 1.0 + decay) / (safe * safe))
+    return decay, 1.0 - z * late, late
 
 
 def _observe(system: System, u: Mapping[str, Any], params: Any, x: Mapping[str, Any], record: tuple[str, ...]

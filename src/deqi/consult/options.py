@@ -109,7 +109,8 @@ def tailor(scout: Person, screening: Screening) -> list[tuple[float, Plan, Forec
         forecast = _forecast(scout, plan)
         better = 100.0 * float(np.mean(forecast.improved(week)))
         cost = (plan.visits / burden["visits_per_point"]["value"]
-                + _active_hours(plan) / burden["home_hours_per_point"]["value"])
+                + _active_hours(plan) / burden["home_hours_per_point"]["value"]
+                + len(plan.courses) * burden["points_per_item"]["value"])
         return better - cost, plan, forecast
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
@@ -260,11 +261,11 @@ def review_rules(forecast: Forecast, weeks: tuple[int, ...] = (2, 6)) -> list[di
         poor = [int(s) for s in scores[known] if steady[s] < 0.25]
         keep = max(good) if good else int(np.floor(0.7 * forecast.baseline))
         keep = min(keep, int(np.floor(forecast.baseline)))
-        stop = max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 1)
-        between = "" if stop - keep < 2 else f"{keep + 1}" if stop - keep == 2 else f"{keep + 1} to {stop - 1}"
+        stop = max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 2)
+        between = f"{keep + 1}" if stop - keep == 2 else f"{keep + 1} to {stop - 1}"
         rules.append({
             "week": week, "carry_on": f"your week's average is {keep} or lower",
-            "change": f"it is {between}: talk about changing the plan" if between else "it stays between these scores",
+            "change": f"it is {between}: talk about changing the plan",
             "stop": f"it is {stop} or higher: more of the same is unlikely to help" if week > 2
             else f"it is {stop} or higher, or the treatment troubles you",
         })

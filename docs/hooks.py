@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from mkdocs.exceptions import PluginError
@@ -85,11 +88,10 @@ def _inputs() -> str:
 
 
 def _equations() -> str:
-    try:
-        from deqi.body.equations import markdown
-    except ImportError:
+    if find_spec("deqi.body.equations") is None:
         return "The printed equations are not part of this build; `src/deqi/body/` holds them, a file a theory."
-    return markdown()
+    command = [sys.executable, "-m", "deqi.body.equations", "--markdown"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _plan_words() -> str:

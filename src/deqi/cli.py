@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -16,23 +17,24 @@ from .errors import DeqiError, InputError
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None,
                   help="deqi: acupuncture and low back pain, an honest comparison of care plans. Research software.")
 
-JsonOption = Annotated[str | None, typer.Option("--json", metavar="PATH", help="write JSON there; - for standard output")]
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="PATH", help="write JSON there; - prints it")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="seed of every random number")]
 PatientArgument = Annotated[Path, typer.Argument(metavar="PATIENT.yaml", help="patient file")]
 
 
 @app.command()
 def consult(patient: PatientArgument,
-            report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html", help="write the report")] = None,
+            report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html", help="where the report goes")
+                              ] = None,
             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Screen a patient, compare the options side by side, and tailor a plan."""
     from .consult.consultation import consult as run
 
+    _check_places(report, json_path)
     with _working("forecasting the options", json_path):
         found = run(patient, seed=seed)
     if report is not None:
-        with _writing(report):
-            found.report(report)
+        found.report(report)
     _emit(found.result, json_path)
     if json_path != "-":
         from rich.console import Console
@@ -55,19 +57,26 @@ def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yam
     from .consult import single
 
     asked = single.weeks_of(weeks)
+    _check_places(out, json_path)
     if batch is not None:
         if out is None:
             raise InputError("a batch needs a place for its results", field="--out", accepted="--out OUT.jsonl")
+        if patient is not None:
+            raise InputError("a batch holds its own patients", field="PATIENT.yaml", found=str(patient),
+                             accepted="--batch IN.jsonl --out OUT.jsonl")
         from .consult.batch import run_batch
 
-        with _working("forecasting the batch", json_path), _writing(out):
+        with _working("forecasting the batch", json_path):
             counts = run_batch(batch, out, asked, seed=seed)
         _emit(counts, json_path)
         if json_path != "-":
             print(f"{counts['forecasts']} forecasts, {counts['errors']} errors: {out}")
         return
     if patient is None:
-        raise InputError("no patient", field="PATIENT.yaml", accepted="a patient file, or --batch IN.jsonl --out OUT.jsonl")
+        raise InputError("no patient", field="PATIENT.yaml",
+                         accepted="a patient file, or --batch IN.jsonl --out OUT.jsonl")
+    if out is not None:
+        raise InputError("only a batch writes there", field="--out", found=str(out), accepted="--json PATH")
     with _working("forecasting", json_path):
         found = single.forecast_file(patient, plan, asked, seed=seed)
     _emit(found, json_path)
@@ -81,7 +90,8 @@ def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yam
 def simulate(plan: Annotated[str, typer.Argument(metavar="PLAN", help="a sentence, a file, or nothing")],
              patients: Annotated[int, typer.Option("--patients", min=1, max=1_000_000)] = 1000,
              population: Annotated[str, typer.Option("--population", help="chronic | acute | subacute")] = "chronic",
-             baseline: Annotated[float | None, typer.Option("--baseline", help="observed mean NRS at enrolment")] = None,
+             baseline: Annotated[float | None, typer.Option("--baseline", help="mean NRS observed at enrolment")
+                                 ] = None,
              weeks: Annotated[int, typer.Option("--weeks", min=1, max=520)] = 12,
              without: Annotated[list[str] | None, typer.Option("--without", metavar="THEORY")] = None,
              out: Annotated[Path | None, typer.Option("--out", metavar="FILE.nc|FILE.parquet")] = None,
@@ -89,12 +99,14 @@ def simulate(plan: Annotated[str, typer.Argument(metavar="PLAN", help="a sentenc
     """Simulate a plan on a virtual population."""
     from .population import trajectories
 
+    if out is not None:
+        trajectories.check_kind(out)
+    _check_places(out, json_path)
     with _working(f"simulating {patients} patients", json_path):
         found = trajectories.run(plan, patients=patients, population=population, baseline=baseline, weeks=weeks,
                                  without=without or (), seed=seed)
     if out is not None:
-        with _writing(out):
-            trajectories.save(found, out)
+        trajectories.save(found, out)
     _emit(found.as_json(), json_path)
     if json_path != "-":
         print("\n".join(trajectories.lines(found)))
@@ -106,6 +118,7 @@ def anchors(patients: Annotated[int, typer.Option("--patients", min=64)] = 4000,
     """Hold the virtual populations against the published courses they were set on."""
     from .population import anchors as room
 
+    _check_places(json_path)
     with _working("simulating the published courses", json_path):
         rows = room.measure(patients, seed)
     _emit({"anchors": [row.as_json() for row in rows]}, json_path)
@@ -115,10 +128,11 @@ def anchors(patients: Annotated[int, typer.Option("--patients", min=64)] = 4000,
 
 @app.command()
 def evidence(id: Annotated[str | None, typer.Argument(metavar="[ID]", help="fact id")] = None,
-             json_path: JsonOption = None) -> None:
+             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Show the fact behind a number, with its source; without an id, what facts there are."""
     from .evidence import fact, show
 
+    _check_places(json_path)
     found = None if id is None else fact(id)
     _emit(show.overview() if found is None else show.as_json(found), json_path)
     if json_path != "-":
@@ -137,30 +151,31 @@ def _working(what: str, json_path: str | None) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError("cannot be written", file=str(path), found=error.strerror,
-                         accepted="a path in a folder that exists") from None
+def _check_places(*places: Path | str | None) -> None:
+    """Refuse a result that could not be written before any work is done or any other result written."""
+    from .writing import check_place
+
+    for place in places:
+        if place not in (None, "-"):
+            check_place(place)
 
 
 def _emit(found: Any, json_path: str | None) -> None:
     if json_path is None:
         return
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     if json_path == "-":
-        print(text)
+        print(json.dumps(found, indent=1, allow_nan=False))
         return
     from .writing import write_text
 
-    with _writing(Path(json_path)):
-        write_text(json_path, text + "\n")
+    write_text(json_path, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def main() -> None:
     """Run the command line; bad input ends with one message on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign still shows the rest
     try:
         app(standalone_mode=True)
     except DeqiError as error:

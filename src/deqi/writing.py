@@ -18,6 +18,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises:
         InputError: the folder does not exist or cannot be written to.
     """
+    check_place(path)
     target = Path(path)
     try:
         handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
@@ -34,6 +35,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", file=str(path),
                          accepted="a path in a folder that exists and can be written to") from None
+
+
+def check_place(path: str | Path) -> None:
+    """Make sure that a file may be put there, before the work that fills it.
+
+    Raises:
+        InputError: there is no such folder, or something other than a file stands there already.
+    """
+    target = Path(path)
+    if not os.path.isdir(target.parent):
+        raise InputError("no such folder", file=str(path), accepted="a path in a folder that exists")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise InputError("not a file", file=str(path), accepted="the path of a file, new or old")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -25,9 +25,9 @@ PARAMETERS = (
               "response to a needle in the skin as a share of a deep one; 0 in healthy people, 0.5 in fibromyalgia"),
     Parameter("blunting", 0.0, "1", "circ_trap_60min", 0, 0.6, "loss of the response in myalgic muscle"),
     Parameter("q_10", 13.7, "1", "circ_leg_heating", 5, 14, "flow ratio per 10 degC"),
-    Parameter("z_max", 0.7, "1", "circ_thorsson", 0.4, 0.9, "largest cold vasoconstriction"),
-    Parameter("z_half_degC", 3.0, "degC", "assumed", 1, 8, "muscle cooling of half constriction"),
-    Parameter("tau_cold_minutes", 6.0, "min", "assumed", 2, 15, "onset of cold constriction"),
+    Parameter("z_max", 0.8, "1", "circ_thorsson", 0.4, 0.9, "largest cold vasoconstriction"),
+    Parameter("z_half_degC", 3.0, "degC", "assumed", 1, 8, "muscle cooling that constricts at the rate below"),
+    Parameter("tau_cold_minutes", 20.0, "min", "assumed", 5, 40, "onset of constriction at that cooling"),
     Parameter("tau_release_minutes", 30.0, "min", "circ_cold_persist", 15, 60, "release of cold constriction"),
     Parameter("fat_mm", 10.0, "mm", "assumed", 2, 35, "fat over the muscle, half a skinfold"),
     Parameter("tau_skin_on_minutes", 2.0, "min", "circ_skin_4mod", 1, 4, "skin under the source"),
@@ -47,10 +47,12 @@ PARAMETERS = (
     Parameter("K_lactate", 5.0, "mM", "circ_pollak", 3, 10, "lactate of the mixture felt as fatigue"),
     Parameter("K_acid", 50.1, "nM", "circ_pollak", 45, 63, "hydrogen ion of that mixture, pH 7.3"),
     Parameter("K_atp", 400.0, "nM", "circ_pollak", 300, 500, "ATP of that mixture"),
+    Parameter("metabolic_q_10", 3.0, "1", "assumed", 1.5, 4,
+              "metabolic rate ratio per 10 degC, so that cooled muscle needs less as it gets less"),
     Parameter("metabolic_gain", 4.0, "1", "assumed", 1, 10, "rise of metabolite production at full load"),
     Parameter("oxygen_rest", 0.5, "1", "assumed", 0.3, 0.7, "tissue oxygen as a share of arterial, at rest"),
     Parameter("k_O_per_minute", 0.5, "1/min", "assumed", 0.2, 1.5, "oxygen supply at resting flow"),
-    Parameter("K_oxygen", 0.05, "1", "assumed", 0.01, 0.2, "oxygen at which uptake halves"),
+    Parameter("K_oxygen", 0.2, "1", "assumed", 0.01, 0.5, "oxygen at which uptake halves"),
     Parameter("warm_hz_max", 4.0, "Hz", "circ_heat_lbp", 0, 12,
               "surround firing of warm skin afferents at most; with it 45 degC relieves 0.7 of 10 more than 37 degC"),
     Parameter("warm_half_degC", 5.0, "degC", "assumed", 2, 8, "skin warming of half that firing"),
@@ -80,9 +82,10 @@ WRITES = (
 
 
 def flow_under(u: Values, p: Values) -> Any:
-    """Relative flow (1 + V + N) q^(T/10) (1 - Z)."""
+    """Relative flow (1 + V + N) q^(T/10) (1 - Z); q acts under warming, Z holds all that cold does to flow."""
     dilated = 1.0 + u.vasodilation + u.nitric_oxide
-    return dilated * jnp.exp(jnp.log(p.q_10) * u.shallow_temperature / 10.0) * (1.0 - u.cold_constriction)
+    warmed = jnp.exp(jnp.log(p.q_10) * jnp.maximum(u.shallow_temperature, 0.0) / 10.0)
+    return dilated * warmed * (1.0 - u.cold_constriction)
 
 
 def _ischaemia(lactate: Any, acid: Any, atp: Any, p: Values) -> Any:
@@ -110,15 +113,16 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     stimulus = x.needle_mechanical * depth * (1.0 - p.blunting)
 
     cooling = jnp.maximum(-u.shallow_temperature, 0.0)
-    constricted = p.z_max * saturation(cooling, p.z_half_degC)
-    k_Z = jnp.where(constricted > u.cold_constriction, 1.0 / p.tau_cold_minutes, 1.0 / p.tau_release_minutes)
+    constricting = cooling / (p.z_half_degC * p.tau_cold_minutes)
 
     conduction = 1.0 / (p.through_muscle_minutes + p.through_fat_minutes_per_mm * p.fat_mm)
     perfusion = jnp.where(u.skin_temperature > 0.0, p.w_heat_per_minute, p.w_cold_per_minute)
     k_skin = x.skin_contact / p.tau_skin_on_minutes + (1.0 - x.skin_contact) / p.tau_skin_off_minutes
 
     washout = p.k_w_per_minute * flow
-    made = p.k_w_per_minute * (1.0 + p.metabolic_gain * x.load)
+    metabolism = ((1.0 + p.metabolic_gain * x.load)
+                  * jnp.exp(jnp.log(p.metabolic_q_10) * u.shallow_temperature / 10.0))
+    made = p.k_w_per_minute * metabolism
     supply = p.k_O_per_minute * flow
     uptake = p.k_O_per_minute * (1.0 - p.oxygen_rest) / p.oxygen_rest * (p.oxygen_rest + p.K_oxygen)
 
@@ -126,11 +130,11 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
         "cgrp_release": (p.a_C * stimulus * (1.0 - x.cgrp_block), 1.0 / p.tau_1_minutes),
         "vasodilation": (u.cgrp_release / p.tau_2_minutes, 1.0 / p.tau_2_minutes),
         "nitric_oxide": (p.a_N * stimulus, 1.0 / p.tau_N_minutes + p.a_N * stimulus / p.N_max),
-        "cold_constriction": (k_Z * constricted, k_Z),
+        "cold_constriction": (constricting * p.z_max, constricting + 1.0 / p.tau_release_minutes),
         "lactate": (made * (p.lactate_rest - p.lactate_arterial) + washout * p.lactate_arterial, washout),
         "acid": (made * (p.acid_rest - p.acid_arterial) + washout * p.acid_arterial, washout),
         "atp": (made * (p.atp_rest - p.atp_arterial) + washout * p.atp_arterial, washout),
-        "oxygen": (supply, supply + uptake * (1.0 + p.metabolic_gain * x.load) / (u.oxygen + p.K_oxygen)),
+        "oxygen": (supply, supply + uptake * metabolism / (u.oxygen + p.K_oxygen)),
         "skin_temperature": (x.skin_contact * x.skin_step / p.tau_skin_on_minutes, k_skin),
         "shallow_temperature": (conduction * u.skin_temperature, conduction + perfusion),
         "deep_temperature": (p.to_deep_per_minute * u.shallow_temperature, p.to_deep_per_minute + perfusion),

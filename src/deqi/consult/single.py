@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .screening import applicability, screen
 
 DRAWS = 2048
 MOST_WEEKS = 104
+_WEEKS = re.compile(r" *[0-9]{1,4} *(, *[0-9]{1,4} *)*")
 
 
 def weeks_of(text: str) -> list[int]:
@@ -23,11 +25,9 @@ def weeks_of(text: str) -> list[int]:
     Raises:
         InputError: not whole weeks from 0 to 104.
     """
-    try:
-        weeks = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        weeks = []
-    if not weeks or weeks[0] < 0 or weeks[-1] > MOST_WEEKS:
+    plain = _WEEKS.fullmatch(text)
+    weeks = sorted({int(part) for part in text.split(",")}) if plain else []
+    if not weeks or weeks[-1] > MOST_WEEKS:
         raise InputError("not a list of weeks", field="--weeks", found=text,
                          accepted=f"whole weeks from 0 to {MOST_WEEKS}, such as 1,2,4,8,12")
     return weeks
@@ -67,8 +67,8 @@ def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed
 def lines(found: dict[str, Any]) -> list[str]:
     """The forecast in plain lines for the terminal."""
     status = found["screening"]["status"]
-    head = [f"screening: {status}"] + [f"  {f['text']}" for f in found["screening"]["findings"]
-                                       if f["kind"] != "not_asked"][:6]
+    told = [f"  {finding['text']}" for finding in found["screening"]["findings"] if finding["kind"] != "not_asked"]
+    head = [f"screening: {status}", *told[:6]]
     if not found["forecast"]:
         return [*head, "no numeric forecast: " + "; ".join(found["diagnostics"]["reasons"])]
     rows = [f"plan: {'; '.join(found['plan']) or 'no further treatment'}",
@@ -77,4 +77,6 @@ def lines(found: dict[str, Any]) -> list[str]:
         low, high = row["quantiles"]["0.1"], row["quantiles"]["0.9"]
         rows.append(f"{row['week']:>4}  {row['outcome']:<7} {row['mean']:>6.1f}   {low:>4.1f} to {high:>4.1f}"
                     f"   {100 * row['p_improved_30pct']:>5.0f} of 100   {100 * row['p_mic']:>5.0f} of 100")
+    if found["diagnostics"]["degenerate"]:
+        rows.append("The earlier scores fit the care given so poorly that this forecast is too sure of itself.")
     return [*head, *rows, "Not yet calibrated on trials. Research software, not a medical device."]

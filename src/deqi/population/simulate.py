@@ -17,7 +17,7 @@ from ..care.plan import Plan
 from ..care.timeline import timeline
 from ..solve.cache import keep_compiled
 from ..solve.exponential import integrate
-from ..solve.grid import Grid, build
+from ..solve.grid import WEEKS, Grid, build
 from .patients import Population
 
 keep_compiled()
@@ -58,7 +58,7 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
     Returns:
         the latent weekly course.
     """
-    grid = build(timeline(plan.courses, weeks), size=size, dtype=np.float32)
+    grid = build(timeline(plan.courses, weeks), resolution=WEEKS, size=size, dtype=np.float32)
     weights = grid.weekly_weights(weeks)
     block = min(block, _round_up(people.size, 64))
     starts = range(0, people.size, block)
@@ -76,11 +76,6 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
         blocks = list(threads.map(run, starts))
     nrs, disability = (np.concatenate([b[i] for b in blocks], axis=1) for i in (0, 1))
     return Course(np.arange(1, weeks + 1), nrs, disability, _weekly_hazard(grid, weights))
-
-
-def grid_size(plan: Plan, weeks: int) -> int:
-    """Padded number of steps of a plan."""
-    return len(build(timeline(plan.courses, weeks)).days)
 
 
 def _weekly_hazard(grid: Grid, weights: np.ndarray) -> np.ndarray:

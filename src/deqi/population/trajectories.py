@@ -38,7 +38,8 @@ class Trajectories:
 
     def as_json(self) -> dict[str, Any]:
         """Means, spreads and quantiles by week."""
-        summary = {"weeks": list(range(len(self.nrs))), "nrs": _summed(self.nrs), "disability": _summed(self.disability)}
+        summary = {"weeks": list(range(len(self.nrs))),
+                   "nrs": _summed(self.nrs), "disability": _summed(self.disability)}
         return {"summary": summary, "provenance": self.provenance}
 
     def dataset(self) -> Any:
@@ -101,13 +102,22 @@ def save(found: Trajectories, path: Path) -> None:
     Raises:
         InputError: another ending, or a place that cannot be written to.
     """
-    if path.suffix not in (".nc", ".parquet"):
-        raise InputError("unknown kind of file", field="--out", found=path.name, accepted="FILE.nc or FILE.parquet")
+    check_kind(path)
     with replacing(path) as draft:
         if path.suffix == ".nc":
             found.dataset().to_netcdf(draft, engine="h5netcdf")
         else:
             found.dataset().to_dataframe().reset_index().to_parquet(draft)
+
+
+def check_kind(path: Path) -> None:
+    """Make sure that `save` knows this kind of file.
+
+    Raises:
+        InputError: another ending than .nc or .parquet.
+    """
+    if path.suffix not in (".nc", ".parquet"):
+        raise InputError("unknown kind of file", field="--out", found=path.name, accepted="FILE.nc or FILE.parquet")
 
 
 def lines(found: Trajectories) -> list[str]:

@@ -4,10 +4,11 @@ Each step freezes the loss at its average and lets production run linearly from 
 at a first-order prediction; that problem is integrated exactly:
 
     predictor   u* = e^(-h L_n) u_n + h phi_1(h L_n) P_n
-    corrector   u  = e^(-z) u_n + h [ (phi_1(z) - w(z)) P_n + w(z) P* ],   z = h (L_n + L*) / 2
+    corrector   u  = e^(-z) u_n + h [ (phi_1(z) - w(z)) r_n P_n + w(z) r* P* ],   z = h (L_n + L*) / 2
 
-with phi_1(z) = (1 - e^-z) / z and w(z) = (z - 1 + e^-z) / z^2. All weights are non-negative, so a state with
-non-negative production stays non-negative at any step; a state with h L >> 1 goes to its quasi-steady value P* / L.
+with phi_1(z) = (1 - e^-z) / z, w(z) = (z - 1 + e^-z) / z^2 and r = (1 + z) / (1 + h L). The factors r are 1 for short
+steps and keep the quasi-steady value P* / L* right where the loss itself changes over a long one. All weights are
+non-negative, so a state with non-negative production stays non-negative at any step.
 Exponential time differencing: Cox and Matthews 2002, doi 10.1006/jcph.2002.6995; production-destruction form:
 Burchard 2003, doi 10.1016/S0168-9274(03)00101-6.
 """
@@ -83,8 +84,11 @@ def step(system: System, u: Mapping[str, Any], params: Any, x: Mapping[str, Any]
     production_then, loss_then = system.rates(predicted, params, x)
     corrected = {}
     for name, value in u.items():
-        decay, phi, late = _weights(0.5 * h * (loss[name] + loss_then[name]))
-        corrected[name] = decay * value + h * ((phi - late) * production[name] + late * production_then[name])
+        z_now, z_then = h * loss[name], h * loss_then[name]
+        z = 0.5 * (z_now + z_then)
+        decay, phi, late = _weights(z)
+        corrected[name] = decay * value + h * ((phi - late) * (1.0 + z) / (1.0 + z_now) * production[name]
+                                               + late * (1.0 + z) / (1.0 + z_then) * production_then[name])
     return predicted, corrected
 
 

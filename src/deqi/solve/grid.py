@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,33 @@ from ..care.action import MINUTES_PER_DAY, Exposure, manipulation
 from ..care.timeline import Timeline, join
 from .exponential import Steps
 
-FIRST_MINUTES = 1.0
-GROWTH = 1.9
-LONGEST_IN_SESSION_MINUTES = 6.0
 LONGEST_DAYS = 1.0
-SIZES = (64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 3072, 4096, 6144, 8192, 16384, 32768)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """How fine a grid is; chosen by measured error against the reference.
+
+    Arguments:
+        first_minutes: first step after something begins or ends.
+        in_session_minutes: longest step during an exposure (or a twentieth of it).
+        moved_minutes: longest step while a needle is moved by hand.
+        growth: factor from step to step after an exposure, by its kind: needling, movement, cold, other.
+    """
+
+    first_minutes: float
+    in_session_minutes: float
+    moved_minutes: float
+    growth: Mapping[str, float]
+
+
+MOMENTS = Resolution(0.2, 0.8, 0.5, {"needling": 1.17, "movement": 1.25, "cold": 1.05, "other": 1.18})
+"""For pain at every moment: within about 0.01 NRS of the reference."""
+
+WEEKS = Resolution(0.5, 6.0, 2.0, {"needling": 1.35, "movement": 2.0, "cold": 1.3, "other": 1.5})
+"""For weekly averages: within about 0.03 NRS of the reference, at half the steps."""
+
+SIZES = (64, 128, 256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768, 65536)
 """Padded lengths: a plan of the same size never compiles again."""
 
 _SAME = 1e-9
@@ -45,20 +68,28 @@ class Grid:
         return np.maximum(overlap, 0.0) / 7.0
 
 
-def _spread(length: float, first: float, longest: float) -> list[float]:
+def _spread(length: float, first: float, longest: float, growth: float) -> list[float]:
     """Step lengths that sum to `length`, growing from `first` to `longest`."""
     steps, total, h = [], 0.0, first
     while total + h < length * (1 - _SAME):
         steps.append(h)
         total += h
-        h = min(h * GROWTH, longest)
+        h = min(h * growth, longest)
     return [*steps, length - total]
+
+
+def _stirrings(exposure: Exposure) -> list[float]:
+    """When an exposure starts or the needle is moved, days."""
+    every = exposure.manipulated_every_minutes
+    if not every:
+        return [exposure.start_day]
+    return [exposure.start_day + k * every / MINUTES_PER_DAY for k in range(int(exposure.minutes / every - _SAME) + 1)]
 
 
 def _segments(line: Timeline) -> list[tuple[float, float, list[Exposure]]]:
     """Stretches of time between any two starts or ends of exposures, with what goes on in each."""
     edges = {0.0, line.days} | {7.0 * w for w in range(int(line.days // 7) + 1)}
-    edges |= {min(max(t, 0.0), line.days) for e in line.exposures for t in (e.start_day, e.end_day)}
+    edges |= {min(max(t, 0.0), line.days) for e in line.exposures for t in (*_stirrings(e), e.end_day)}
     for course in line.courses:
         edges |= {t for t in (7.0 * course.schedule.start_week, 7.0 * course.schedule.end_week) if 0 < t < line.days}
     times = sorted(edges)
@@ -84,11 +115,21 @@ def _drive_factors(together: list[Exposure], start: float, end: float) -> list[f
     return factors
 
 
-def build(line: Timeline, *, refine: int = 1, size: int | None = None, dtype: type = np.float64) -> Grid:
+def _kind(exposure: Exposure) -> str:
+    inputs = exposure.inputs
+    if inputs.get("needle_local") or inputs.get("needle_distal") or inputs.get("needle_mechanical"):
+        return "needling"
+    if inputs.get("skin_step", 0.0) < 0.0:
+        return "cold"
+    return "movement" if inputs.get("load") or inputs.get("stretch") else "other"
+
+
+def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, size: int | None = None, dtype: type = np.float64) -> Grid:
     """Lay the grid of a timeline.
 
     Arguments:
         line: the plan.
+        resolution: how fine.
         refine: cut every step into so many equal ones (for convergence tests).
         size: padded length to share with other plans; longer plans take the smallest of SIZES that fits.
         dtype: of the arrays.
@@ -100,17 +141,19 @@ def build(line: Timeline, *, refine: int = 1, size: int | None = None, dtype: ty
     lengths: list[float] = []
     rows: list[dict[str, float]] = []
     ends: list[dict[str, float] | None] = []
-    since_change = 1e9
+    since_change, growth = 1e9, resolution.growth["other"]
     for a, b, together in _segments(line):
         fast = [e for e in together if not e.slow]
-        begins = any(abs(e.start_day - a) < _SAME for e in fast)
+        begins = any(abs(t - a) < _SAME for e in fast for t in _stirrings(e))
         since_change = 0.0 if begins else since_change
-        first = max(FIRST_MINUTES / MINUTES_PER_DAY, since_change * (GROWTH - 1.0))
+        first = max(resolution.first_minutes / MINUTES_PER_DAY, since_change * (growth - 1.0))
         longest = LONGEST_DAYS
         if fast:
-            longest = max(LONGEST_IN_SESSION_MINUTES, max(e.minutes for e in fast) / 16.0) / MINUTES_PER_DAY
+            moved = any(e.manipulated_every_minutes is not None for e in fast)
+            usual = max(resolution.in_session_minutes, max(e.minutes for e in fast) / 20.0)
+            longest = (resolution.moved_minutes if moved else usual) / MINUTES_PER_DAY
         t = a
-        for h in _spread(b - a, min(first, longest), longest):
+        for h in _spread(b - a, min(first, longest), longest, growth):
             row = join(together, _drive_factors(together, t, t + h))
             row["context_strength"] = line.context_at(t + 0.5 * h)
             starts.append(t)
@@ -122,6 +165,7 @@ def build(line: Timeline, *, refine: int = 1, size: int | None = None, dtype: ty
         finished = [e for e in fast if abs(e.end_day - b) < _SAME]
         if finished:
             since_change = 0.0
+            growth = min(resolution.growth[_kind(e)] for e in finished)
         jumps = [dict(e.session) for e in finished if e.session]
         if jumps:
             ends[-1] = {name: max((j[name] for j in jumps), key=lambda v, r=rest: abs(v - r))

@@ -214,7 +214,7 @@ class TestMuscle:
         assert endurance == pytest.approx(108, rel=0.02)
         sustained = run([exposure(0, 300, load=1.0)], 300, ("active",))
         assert sustained.at("active", 299) == pytest.approx(0.086, rel=0.02)
-        rest = run([], 10, ("fatigued",), refine=4, states={"fatigued": 0.6}).at("fatigued", 0, 1.5, 3.0)
+        rest = run([exposure(0, 10)], 10, ("fatigued",), refine=4, states={"fatigued": 0.6}).at("fatigued", 0, 1.5, 3.0)
         constant = 90 / np.log(rest[0] / rest[1])
         assert constant == pytest.approx(73, rel=0.02)
 

@@ -177,7 +177,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign still shows the rest
     try:
-        app(standalone_mode=True)
+        app(prog_name="deqi")
     except DeqiError as error:
         print(f"deqi: {error}", file=sys.stderr)
         sys.exit(2)

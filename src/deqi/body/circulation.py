@@ -28,7 +28,7 @@ PARAMETERS = (
     Parameter("z_max", 0.8, "1", "circ_thorsson", 0.4, 0.9, "largest cold vasoconstriction"),
     Parameter("z_half_degC", 3.0, "degC", "assumed", 1, 8, "muscle cooling that constricts at the rate below"),
     Parameter("tau_cold_minutes", 20.0, "min", "assumed", 5, 40, "onset of constriction at that cooling"),
-    Parameter("tau_release_minutes", 30.0, "min", "circ_cold_persist", 15, 60, "release of cold constriction"),
+    Parameter("tau_release_minutes", 30.0, "min", "assumed", 15, 60, "release of cold constriction"),
     Parameter("fat_mm", 10.0, "mm", "assumed", 2, 35, "fat over the muscle, half a skinfold"),
     Parameter("tau_skin_on_minutes", 2.0, "min", "circ_skin_4mod", 1, 4, "skin under the source"),
     Parameter("tau_skin_off_minutes", 24.0, "min", "circ_myrer_10_18", 15, 35, "skin after the source is taken away"),

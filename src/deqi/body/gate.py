@@ -15,7 +15,7 @@ from jax import lax
 from .functions import power, saturation, softplus
 from .theory import Parameter, Room, Signal, State, Values
 
-_FIT = "mechanism_gate:surrogate_parameters"
+_FIT = "surrogate_parameters"  # fitted to 45 runs of the network (zhang_ss_*)
 
 PARAMETERS = (
     Parameter("MI", 180.8, "Hz", _FIT, 90, 360, "maximum of local A-beta inhibition"),

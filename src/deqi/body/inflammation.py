@@ -38,7 +38,7 @@ PARAMETERS = (
               "activity of the reference patient: the steady state under an irritant input of 0.03 a day"),
     Parameter("v_sys", 0.03, "1", "infl_tvns_negative", 0, 0.2,
               "largest cut of production by a full stimulus; null human test, half-normal prior"),
-    Parameter("tau_v_days", 0.5, "days", "infl_vibro_tnf", 0.1, 1, "fading of the vagal drive"),
+    Parameter("tau_v_days", 0.5, "days", "assumed", 0.1, 1, "fading of the vagal drive"),
     Parameter("k_crp", 10.0, "mg/L/day", "assumed", 1, 30, "CRP production per unit of activity"),
     Parameter("crp_half_life_hours", 19.0, "h", "infl_crp_halflife", 17, 21, "CRP"),
 )

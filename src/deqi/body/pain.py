@@ -19,7 +19,7 @@ ANCHOR_NRS = 6.0
 PARAMETERS = (
     Parameter("slope", 5.0, "log-odds", "assumed", 3.5, 6.5,
               "log-odds of pain per unit of relative gate output; no output leaves about 0.1 of 10"),
-    Parameter("sleep_slope", 0.17, "log-odds/item", "sleep_alsaadi", 0, 0.4,
+    Parameter("sleep_slope", 0.17, "log-odds/item", "assumed", 0, 0.4,
               "pain after worse sleep; 0.4 NRS per item near the anchor, 2.08 is the upper bound"),
     Parameter("disability_per_nrs", 6.0, "points/NRS", "gerac2007_hfaq_sd", 4, 10,
               "change of disability (0-100) with pain; 5 in exercise trials, 9 in GERAC"),

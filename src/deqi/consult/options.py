@@ -20,7 +20,7 @@ from .forecast import CLEARLY_WORSE, MINIMAL_IMPORTANT_CHANGE, Forecast, Person
 from .harms import harms
 from .screening import Screening
 
-SHARED_SIZE = 512
+SHARED_SIZE = 768
 """Least padded steps of a plan in a consultation, so that few compilations serve all."""
 
 

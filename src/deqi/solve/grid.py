@@ -39,7 +39,7 @@ MOMENTS = Resolution(0.2, 0.8, 0.5, {"needling": 1.17, "movement": 1.25, "cold":
 WEEKS = Resolution(0.5, 6.0, 2.0, {"needling": 1.35, "movement": 2.0, "cold": 1.3, "other": 1.5})
 """For weekly averages: within about 0.03 NRS of the reference, at half the steps."""
 
-SIZES = (64, 128, 256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 32768, 65536)
+SIZES = (256, 768, 2048, 4096, 8192, 16384, 32768, 65536)
 """Padded lengths: a plan of the same size never compiles again."""
 
 _SAME = 1e-9

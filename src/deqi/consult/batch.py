@@ -16,9 +16,8 @@ from ..errors import DeqiError, InputError
 from ..reading import parse_mapping
 from ..writing import replacing
 from .assessment import parse_patient
-from .single import forecast_patient
+from .single import DRAWS, forecast_patient
 
-DRAWS = 1024
 LONGEST_LINE = 1_000_000
 AHEAD = 64
 """Lines in work at a time, so that a batch of any length fits the memory."""

@@ -10,11 +10,10 @@ from typing import Any
 from ..care import Plan, load_plan, sentences
 from ..errors import InputError
 from .assessment import Patient, load_patient
-from .consultation import provenance
+from .consultation import DRAWS, provenance
 from .forecast import FEWEST_EFFECTIVE, prepare
 from .screening import applicability, screen
 
-DRAWS = 2048
 MOST_WEEKS = 104
 _WEEKS = re.compile(r" *[0-9]{1,4} *(, *[0-9]{1,4} *)*")
 

@@ -128,6 +128,7 @@ def test_a_bad_plan_file_is_refused_by_its_name_and_place(tmp_path, place):
     (["fly to the moon"], ["'fly' is not understood"]),
     (["no-such.yml"], ["no-such.yml: no such file"]),
     (["walking\x1b[31m\n"], ["a control character"]),
+    (["walking 30 min 14 times a week for 500 weeks", "--patients", "64", "--weeks", "520"], ["too much", "accepted"]),
 ])
 def test_a_simulation_that_makes_no_sense_is_refused(place, arguments, words):
     refused(deqi("simulate", *arguments, "--json", "out.json"), place, *words)

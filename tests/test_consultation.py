@@ -19,7 +19,7 @@ from deqi.consult import batch
 from deqi.consult.assessment import Patient, parse_patient
 from deqi.consult.consultation import consult
 from deqi.consult.forecast import Forecast, prepare
-from deqi.consult.options import SHARED_SIZE, fit_to, table
+from deqi.consult.options import SHARED_SIZE, fit_to, review_rules, table
 from deqi.consult.report import render
 from deqi.consult.screening import applicability, screen
 from deqi.consult.single import forecast_patient, lines
@@ -313,6 +313,20 @@ def test_extreme_and_bare_patients_get_a_forecast_that_makes_sense(changes):
     assert [row["week"] for row in found["forecast"] if row["outcome"] == "NRS"] == [0, 1, 4, 12]
     assert all(sensible(row) for row in found["forecast"])
     assert found["forecast"][0]["sd"] < 1e-9 and found["forecast"][0]["p_mic"] == 0
+
+
+def test_without_pain_nobody_can_be_said_to_improve():
+    forecast = future(person(pain={"week_average": 0}))
+    assert not forecast.improved(12).any()
+    assert all(row["p_improved_30pct"] == 0 for row in forecast.rows([4, 12]) if row["outcome"] == "NRS")
+
+
+@pytest.mark.parametrize("now", [2, 6.8, 10])
+def test_review_scores_stay_on_the_scale_and_in_order(now):
+    for rule in review_rules(future(person(pain={"week_average": now, "duration_weeks": 400}), NEEDLES)):
+        carry_on, stop = (int(re.search(r"\d+", rule[step]).group()) for step in ("carry_on", "stop"))
+        assert 0 <= carry_on < stop - 1 and stop <= 10
+        assert carry_on < int(re.search(r"\d+", rule["change"]).group()) < stop
 
 
 def test_a_batch_keeps_its_order_and_no_bad_line_stops_it(tmp_path, monkeypatch):

@@ -83,6 +83,16 @@ def test_flares_make_bad_days_worse_than_good_days_are_good():
     assert kurtosis > 0
 
 
+def test_flares_widen_the_weeks_and_leave_their_mean():
+    people = draw(Who("chronic", 5.0, 0.0), 4096, 3)
+    calm = replace(people, person={**people.person, "flares_per_day": np.zeros(people.size)})
+    level = np.full((WEEKS, people.size), 5.0)
+    flaring, quiet = (reported_weeks(level, group, 3, rounded=False) for group in (people, calm))
+    assert abs(flaring.mean() - quiet.mean()) < 0.02
+    low, high = np.quantile(flaring - quiet, [0.01, 0.99])
+    assert high > 0.5 and high > -1.5 * low
+
+
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("baseline", [2.0, 5.0, 6.8, 8.5])
 def test_the_baseline_asked_for_is_the_one_observed(phase, baseline):

@@ -45,9 +45,10 @@ def check_place(path: str | Path) -> None:
     """
     target = Path(path)
     if not os.path.isdir(target.parent):
-        raise InputError("no such folder", file=str(path), accepted="a path in a folder that exists")
+        raise InputError("cannot be written (no such folder)", file=str(path),
+                         accepted="a path in a folder that exists")
     if os.path.exists(target) and not os.path.isfile(target):
-        raise InputError("not a file", file=str(path), accepted="the path of a file, new or old")
+        raise InputError("cannot be written (not a file)", file=str(path), accepted="the path of a file, new or old")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -75,9 +75,11 @@ class System:
             self._speak(room, states, params, inputs, s)
         return vars(s)
 
-    def rates(self, u: Numbers, params: Parameters, x: Numbers) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Production and loss per day of every state."""
-        s, states, inputs = Values(**self.signals(u, params, x)), Values(**u), Values(**x)
+    def rates(self, u: Numbers, params: Parameters, x: Numbers, signals: Numbers | None = None
+              ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Production and loss per day of every state; `signals` at the same point save computing them again."""
+        spoken = self.signals(u, params, x) if signals is None else signals
+        s, states, inputs = Values(**spoken), Values(**u), Values(**x)
         production, loss = {}, {}
         for room in self.rooms:
             for name, (gain, decay) in room.rates(states, Values(**params[room.name]), inputs, s).items():

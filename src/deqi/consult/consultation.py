@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,13 @@ def consult(patient: Patient | str | Path, *, seed: int = 1, draws: int = DRAWS)
 def _forecasts(patient: Patient, screening: Screening, extent: Applicability, seed: int, draws: int
                ) -> dict[str, Any]:
     person = prepare(patient, extent, draws=draws, seed=seed)
-    judged = {option.id: option for option in compare(person, screening)}
+    scout = prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed)
+    with ThreadPoolExecutor(2) as threads:
+        search = threads.submit(tailor, scout, screening)
+        judged = {option.id: option for option in compare(person, screening)}
+        ranked = search.result()
     nothing = judged["nothing"].forecast
     assert nothing is not None
-    ranked = tailor(prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed), screening)
     options = list(judged.values())
     tailored = None
     if ranked:
@@ -90,7 +94,9 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
         tailored = _proposal(patient, screening, chosen, ranked)
     acupuncture = judged["acupuncture"]
     shown = chosen.plan if ranked and acupuncture.forecast is None else acupuncture.plan
-    removed = {name: prepare(patient, extent, draws=THEORY_DRAWS, seed=seed, without=(name,) if name else ())
+    # without a past: its weights would differ between theories, and with them the people
+    today = patient.model_copy(update={"scores": (), "care_so_far": ()})
+    removed = {name: prepare(today, extent, draws=THEORY_DRAWS, seed=seed, without=(name,) if name else ())
                for name in ("", *THEORIES)}
     theories = {
         "status": "hypothesis", "calibration": "not yet calibrated",

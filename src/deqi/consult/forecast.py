@@ -68,7 +68,7 @@ class Forecast:
 
     def improved(self, week: int) -> np.ndarray:
         """Whether pain has fallen by at least 30 % of today's reported score."""
-        return self.nrs[week] <= 0.7 * self.baseline + 1e-9
+        return (self.baseline > 0.0) & (self.nrs[week] <= 0.7 * self.baseline + 1e-9)
 
 
 def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[str, Any]:
@@ -132,8 +132,10 @@ class Person:
                         self.people.average[chosen], effective, self.people.person["usual_nrs"][chosen])
 
     def _history_and(self, plan: Plan) -> Plan:
-        past = [_moved(c, self.past_weeks + round(given.start_week))
-                for given in self.patient.care_so_far for c in given.plan.courses]
+        past: list[Course] = []
+        for given in self.patient.care_so_far:
+            ago = -round(given.start_week)
+            past += [_moved(course, self.past_weeks - ago) for course in _received(given.plan, ago)]
         return Plan((*past, *(_moved(c, self.past_weeks) for c in plan.courses)))
 
     def _conditioned(self, course: Latent) -> tuple[np.ndarray, float]:
@@ -149,11 +151,10 @@ class Person:
             row = self.past_weeks + week - 1
             if row >= 0:
                 log_weight -= 0.5 * ((level[row] - value) / SCORE_ERROR_NRS) ** 2
-        weight = np.exp(log_weight - log_weight.max())
-        weight /= weight.sum()
+        weight, effective = _enough(log_weight)
         rng = np.random.default_rng([self.seed, 4])
         places = (rng.uniform() + np.arange(n)) / n
-        return np.searchsorted(np.cumsum(weight), places).clip(0, n - 1), float(1.0 / np.sum(weight**2))
+        return np.searchsorted(np.cumsum(weight), places).clip(0, n - 1), effective
 
     def _disability(self, course: Latent, chosen: np.ndarray, weeks: int) -> np.ndarray | None:
         given = self.patient.disability
@@ -162,6 +163,30 @@ class Person:
         today = 100.0 * given.score / RANGES[given.instrument][1]
         reported = reported_disability(course.disability, self.people, self.seed)[self.past_weeks:, chosen]
         return np.vstack([np.full((1, len(chosen)), today), reported[:weeks]])
+
+
+def _enough(log_weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights, flattened until `FEWEST_EFFECTIVE` draws count, and how many counted before."""
+    power, before = 1.0, None
+    while True:
+        weight = np.exp(power * (log_weight - log_weight.max()))
+        weight /= weight.sum()
+        effective = float(1.0 / np.sum(weight**2))
+        before = effective if before is None else before
+        if effective >= min(FEWEST_EFFECTIVE, 0.5 * len(weight)):
+            return weight, before
+        power *= 0.8
+
+
+def _received(plan: Plan, weeks_ago: int) -> list[Course]:
+    """What a person has had of a plan that began some weeks ago."""
+    had = []
+    for course in plan.courses:
+        schedule = course.schedule
+        weeks = min(schedule.weeks, weeks_ago - schedule.start_week)
+        if weeks >= 1 / 7 and (schedule.is_continuous or schedule.times_per_week * weeks >= 0.5):
+            had.append(replace(course, schedule=replace(schedule, weeks=weeks)))
+    return had
 
 
 def _moved(course: Course, weeks: float) -> Course:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -49,10 +49,12 @@ def fit_to(plan: Plan, patient: Patient, screening: Screening) -> tuple[Plan, st
     courses = []
     for course in plan.courses:
         if isinstance(course, Needling):
-            if "needling" in screening.forbids:
-                return plan, "Your answers speak against needles for now."
             if patient.preferences.needles == "refuses":
                 return plan, "You said no to needles."
+            if "needling" in screening.forbids:
+                return plan, "Your answers speak against needles for now."
+            if patient.preferences.max_sessions == 0:
+                return plan, "You said no to sessions."
             course = _shorter(course, patient.preferences.max_sessions)
             if "deep_needling" in screening.forbids:
                 course = replace(course, depth="superficial", de_qi=False)
@@ -70,9 +72,9 @@ def fit_to(plan: Plan, patient: Patient, screening: Screening) -> tuple[Plan, st
 
 def _shorter(course: Needling, most: int | None) -> Needling:
     schedule = course.schedule
-    if most is None or schedule.sessions <= max(most, 1):
+    if most is None or schedule.sessions <= most:
         return course
-    return replace(course, schedule=replace(schedule, weeks=max(most, 1) / schedule.times_per_week))
+    return replace(course, schedule=replace(schedule, weeks=most / schedule.times_per_week))
 
 
 def compare(person: Person, screening: Screening) -> list[Judged]:
@@ -99,11 +101,13 @@ def tailor(scout: Person, screening: Screening) -> list[tuple[float, Plan, Forec
     """
     burden, week = table()["burden"], table()["judged_at_week"]
     hours = scout.patient.preferences.hours_per_week
-    plans: dict[tuple[str, ...], Plan] = {}
-    for rows in product(*table()["search"].values()):
-        plan, why_not = fit_to(plan_from([row["plan"] for row in rows if row["plan"]]), scout.patient, screening)
-        if not why_not and _hours_per_week(plan) <= (168.0 if hours is None else hours):
-            plans.setdefault(tuple(sentences(plan)), plan)
+    def open_plans(mixes: Iterable[list[str]]) -> list[Plan]:
+        plans: dict[tuple[str, ...], Plan] = {}
+        for mix in mixes:
+            plan, why_not = fit_to(plan_from(mix or "nothing"), scout.patient, screening)
+            if not why_not and _hours_per_week(plan) <= (168.0 if hours is None else hours):
+                plans.setdefault(tuple(sentences(plan)), plan)
+        return list(plans.values())
 
     def judge(plan: Plan) -> tuple[float, Plan, Forecast]:
         forecast = _forecast(scout, plan)
@@ -113,8 +117,13 @@ def tailor(scout: Person, screening: Screening) -> list[tuple[float, Plan, Forec
                 + len(plan.courses) * burden["points_per_item"]["value"])
         return better - cost, plan, forecast
 
+    mixes = [[row["plan"] for row in rows if row["plan"]] for rows in product(*table()["search"].values())]
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        return sorted(threads.map(judge, plans.values()), key=lambda item: -item[0])
+        found = sorted(threads.map(judge, open_plans(mixes)), key=lambda item: -item[0])
+        if found:
+            best = sentences(found[0][1])
+            found += threads.map(judge, open_plans([*best, extra["plan"]] for extra in table()["extras"]))
+    return sorted(found, key=lambda item: -item[0])
 
 
 def _active_hours(plan: Plan) -> float:
@@ -260,8 +269,8 @@ def review_rules(forecast: Forecast, weeks: tuple[int, ...] = (2, 6)) -> list[di
         good = [int(s) for s in scores[known] if steady[s] >= 0.5]
         poor = [int(s) for s in scores[known] if steady[s] < 0.25]
         keep = max(good) if good else int(np.floor(0.7 * forecast.baseline))
-        keep = min(keep, int(np.floor(forecast.baseline)))
-        stop = max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 2)
+        keep = min(keep, int(np.floor(forecast.baseline)), 8)
+        stop = min(max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 2), 10)
         between = f"{keep + 1}" if stop - keep == 2 else f"{keep + 1} to {stop - 1}"
         rules.append({
             "week": week, "carry_on": f"your week's average is {keep} or lower",

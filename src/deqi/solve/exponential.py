@@ -67,21 +67,21 @@ def _weights(z: Any) -> tuple[Any, Any, Any]:
     return decay, 1.0 - z * late, late
 
 
-def _observe(system: System, u: Mapping[str, Any], params: Any, x: Mapping[str, Any], record: tuple[str, ...]
-             ) -> dict[str, Any]:
-    seen = system.signals(u, params, x) | dict(u)
-    return {name: seen[name] for name in record}
-
-
 def step(system: System, u: Mapping[str, Any], params: Any, x: Mapping[str, Any], h: Any
-         ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One step of length `h` days under constant inputs: the predicted and the corrected states."""
-    production, loss = system.rates(u, params, x)
+         ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """One step of length `h` days under constant inputs.
+
+    Returns:
+        the states after it, and all that can be recorded (signals and states) at its start and, predicted, at its end.
+    """
+    now = system.signals(u, params, x)
+    production, loss = system.rates(u, params, x, now)
     predicted = {}
     for name, value in u.items():
         decay, phi, _ = _weights(h * loss[name])
         predicted[name] = decay * value + h * phi * production[name]
-    production_then, loss_then = system.rates(predicted, params, x)
+    then = system.signals(predicted, params, x)
+    production_then, loss_then = system.rates(predicted, params, x, then)
     corrected = {}
     for name, value in u.items():
         z_now, z_then = h * loss[name], h * loss_then[name]
@@ -89,7 +89,7 @@ def step(system: System, u: Mapping[str, Any], params: Any, x: Mapping[str, Any]
         decay, phi, late = _weights(z)
         corrected[name] = decay * value + h * ((phi - late) * (1.0 + z) / (1.0 + z_now) * production[name]
                                                + late * (1.0 + z) / (1.0 + z_then) * production_then[name])
-    return predicted, corrected
+    return corrected, now | dict(u), then | predicted
 
 
 @partial(jax.jit, static_argnames=("system", "record"))
@@ -108,10 +108,9 @@ def integrate(system: System, params: Any, u0: Mapping[str, Any], steps: Steps,
         the trajectory; see `Trajectory`.
     """
     def advance(u: dict[str, Any], now: Steps) -> tuple[dict[str, Any], tuple[dict[str, Any], dict[str, Any]]]:
-        predicted, corrected = step(system, u, params, now.inputs, now.days)
-        start = _observe(system, u, params, now.inputs, record)
-        end = _observe(system, predicted, params, now.inputs, record)
-        mean = {name: 0.5 * (start[name] + end[name]) for name in record}
+        corrected, begins, ends = step(system, u, params, now.inputs, now.days)
+        start = {name: begins[name] for name in record}
+        mean = {name: 0.5 * (begins[name] + ends[name]) for name in record}
         after = jax.lax.cond(now.ends_session, lambda v: system.jump(v, params, now.session), dict, corrected)
         return {name: after[name].astype(u[name].dtype) for name in u}, (start, mean)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from ..body.inputs import REST_INPUTS, REST_SESSION
 from ..care.action import MINUTES_PER_DAY, Exposure, manipulation
 from ..care.timeline import Timeline, join
+from ..errors import InputError
 from .exponential import Steps
 
 LONGEST_DAYS = 1.0
@@ -21,25 +22,27 @@ class Resolution:
     """How fine a grid is; chosen by measured error against the reference.
 
     Arguments:
-        first_minutes: first step after something begins or ends.
+        first_minutes: first step after something begins or ends, by kind as `growth`.
         in_session_minutes: longest step during an exposure (or a twentieth of it).
         moved_minutes: longest step while a needle is moved by hand.
         growth: factor from step to step after an exposure, by its kind: needling, movement, cold, other.
     """
 
-    first_minutes: float
+    first_minutes: Mapping[str, float]
     in_session_minutes: float
     moved_minutes: float
     growth: Mapping[str, float]
 
 
-MOMENTS = Resolution(0.2, 0.8, 0.5, {"needling": 1.17, "movement": 1.25, "cold": 1.05, "other": 1.18})
+MOMENTS = Resolution({"needling": 0.2, "movement": 0.2, "cold": 0.2, "other": 0.2}, 0.8, 0.5,
+                     {"needling": 1.17, "movement": 1.25, "cold": 1.05, "other": 1.18})
 """For pain at every moment: within about 0.01 NRS of the reference."""
 
-WEEKS = Resolution(0.5, 6.0, 2.0, {"needling": 1.35, "movement": 2.0, "cold": 1.3, "other": 1.5})
+WEEKS = Resolution({"needling": 0.5, "movement": 1.0, "cold": 0.5, "other": 0.5}, 10.0, 2.0,
+                   {"needling": 1.35, "movement": 3.0, "cold": 1.3, "other": 1.5})
 """For weekly averages: within about 0.03 NRS of the reference, at half the steps."""
 
-SIZES = (256, 768, 2048, 4096, 8192, 16384, 32768, 65536)
+SIZES = (256, 768, 1536, 2048, 4096, 8192, 16384, 32768, 65536)
 """Padded lengths: a plan of the same size never compiles again."""
 
 _SAME = 1e-9
@@ -124,6 +127,10 @@ def _kind(exposure: Exposure) -> str:
     return "movement" if inputs.get("load") or inputs.get("stretch") else "other"
 
 
+def _finest(exposures: list[Exposure], resolution: Resolution) -> str:
+    return min((_kind(e) for e in exposures), key=lambda kind: resolution.growth[kind])
+
+
 def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, size: int | None = None, dtype: type = np.float64) -> Grid:
     """Lay the grid of a timeline.
 
@@ -141,12 +148,14 @@ def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, 
     lengths: list[float] = []
     rows: list[dict[str, float]] = []
     ends: list[dict[str, float] | None] = []
-    since_change, growth = 1e9, resolution.growth["other"]
+    since_change, kind = 1e9, "other"
     for a, b, together in _segments(line):
         fast = [e for e in together if not e.slow]
         begins = any(abs(t - a) < _SAME for e in fast for t in _stirrings(e))
-        since_change = 0.0 if begins else since_change
-        first = max(resolution.first_minutes / MINUTES_PER_DAY, since_change * (growth - 1.0))
+        if begins:
+            since_change, kind = 0.0, _finest(fast, resolution)
+        growth = resolution.growth[kind]
+        first = max(resolution.first_minutes[kind] / MINUTES_PER_DAY, since_change * (growth - 1.0))
         longest = LONGEST_DAYS
         if fast:
             moved = any(e.manipulated_every_minutes is not None for e in fast)
@@ -164,8 +173,7 @@ def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, 
         since_change += b - a
         finished = [e for e in fast if abs(e.end_day - b) < _SAME]
         if finished:
-            since_change = 0.0
-            growth = min(resolution.growth[_kind(e)] for e in finished)
+            since_change, kind = 0.0, _finest(finished, resolution)
         jumps = [dict(e.session) for e in finished if e.session]
         if jumps:
             ends[-1] = {name: max((j[name] for j in jumps), key=lambda v, r=rest: abs(v - r))
@@ -176,7 +184,10 @@ def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, 
 def _pad(starts: list[float], lengths: list[float], rows: list[dict[str, float]],
          ends: list[dict[str, float] | None], refine: int, size: int | None, dtype: type) -> Grid:
     used = len(lengths) * refine
-    fits = next(s for s in SIZES if s >= used)
+    fits = next((s for s in SIZES if s >= used), 0)
+    if not fits:
+        raise InputError("too much care over too long a time to simulate", found=f"{used} steps",
+                         accepted=f"at most {SIZES[-1]} steps: fewer weeks or fewer sessions")
     size = fits if size is None else max(size, fits)
     days = np.zeros(size)
     days[:used] = np.repeat(np.asarray(lengths) / refine, refine)

@@ -20,7 +20,7 @@ from .forecast import CLEARLY_WORSE, MINIMAL_IMPORTANT_CHANGE, Forecast, Person
 from .harms import harms
 from .screening import Screening
 
-SHARED_SIZE = 768
+SHARED_SIZE = 2048
 """Least padded steps of a plan in a consultation, so that few compilations serve all."""
 
 
@@ -240,8 +240,9 @@ def shares_of_theories(people: Mapping[str, Person], plan: Plan) -> list[dict[st
         plan: the plan whose effect is shared out.
     """
     week = table()["judged_at_week"] - 1
-    whole = _forecast(people[""], plan)
-    lost = {name: _forecast(people[name], plan).latent[week] - whole.latent[week] for name in THEORIES}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        whole, *removed = threads.map(lambda name: _forecast(people[name], plan), ("", *THEORIES))
+    lost = {name: one.latent[week] - whole.latent[week] for name, one in zip(THEORIES, removed, strict=True)}
     groups = np.unique(whole.average)
     weight = {name: np.array([max(float(np.mean(values[whole.average == g])), 0.0) for g in groups])
               for name, values in lost.items()}

@@ -65,7 +65,7 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
 
     def run(start: int) -> tuple[np.ndarray, np.ndarray]:
         rows = _rows(people.size, start, block)
-        found = integrate(BODY, *_cut(people, rows), grid.steps)
+        found = integrate(BODY, *_cut(people, rows), grid.steps, differentiable=False)
         kept = min(block, people.size - start)
         done = tuple(weights @ np.asarray(found.mean[name], dtype=float)[:, :kept] for name in ("nrs", "disability"))
         if progress is not None:

@@ -92,9 +92,9 @@ def step(system: System, u: Mapping[str, Any], params: Any, x: Mapping[str, Any]
     return corrected, now | dict(u), then | predicted
 
 
-@partial(jax.jit, static_argnames=("system", "record"))
+@partial(jax.jit, static_argnames=("system", "record", "differentiable"))
 def integrate(system: System, params: Any, u0: Mapping[str, Any], steps: Steps,
-              record: tuple[str, ...] = RECORDED) -> Trajectory:
+              record: tuple[str, ...] = RECORDED, differentiable: bool = True) -> Trajectory:
     """Run the system over a grid.
 
     Arguments:
@@ -103,6 +103,7 @@ def integrate(system: System, params: Any, u0: Mapping[str, Any], steps: Steps,
         u0: states at rest, each of shape (patients,).
         steps: the grid with its inputs.
         record: names of the signals and states to keep.
+        differentiable: run all steps, padding too, so that gradients can be taken; otherwise padding costs nothing.
 
     Returns:
         the trajectory; see `Trajectory`.
@@ -114,5 +115,17 @@ def integrate(system: System, params: Any, u0: Mapping[str, Any], steps: Steps,
         after = jax.lax.cond(now.ends_session, lambda v: system.jump(v, params, now.session), dict, corrected)
         return {name: after[name].astype(u[name].dtype) for name in u}, (start, mean)
 
-    end, (start, mean) = jax.lax.scan(advance, dict(u0), steps)
+    if differentiable:
+        end, (start, mean) = jax.lax.scan(advance, dict(u0), steps)
+        return Trajectory(start, mean, end)
+
+    def write(k: Any, held: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        u, *kept = held
+        u, seen = advance(u, jax.tree.map(lambda values: values[k], steps))
+        return u, *jax.tree.map(lambda rows, row: rows.at[k].set(row), tuple(kept), seen)
+
+    any_state = next(iter(u0.values()))
+    empty = {name: jnp.zeros((len(steps.days), *any_state.shape), any_state.dtype) for name in record}
+    used = jnp.sum(steps.days > 0.0)
+    end, start, mean = jax.lax.fori_loop(0, used, write, (dict(u0), empty, empty))
     return Trajectory(start, mean, end)

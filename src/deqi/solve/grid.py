@@ -42,7 +42,7 @@ WEEKS = Resolution({"needling": 0.5, "movement": 1.0, "cold": 0.5, "other": 0.5}
                    {"needling": 1.35, "movement": 3.0, "cold": 1.3, "other": 1.5})
 """For weekly averages: within about 0.03 NRS of the reference, at half the steps."""
 
-SIZES = (256, 768, 1536, 2048, 4096, 8192, 16384, 32768, 65536)
+SIZES = (256, 2048, 4096, 8192, 16384, 32768, 65536)
 """Padded lengths: a plan of the same size never compiles again."""
 
 _SAME = 1e-9

@@ -89,8 +89,8 @@ def compare(person: Person, screening: Screening) -> list[Judged]:
     return judged
 
 
-def _forecast(person: Person, plan: Plan) -> Forecast:
-    return person.forecast(plan, table()["horizon_weeks"], size=SHARED_SIZE)
+def _forecast(person: Person, plan: Plan, weeks: int | None = None) -> Forecast:
+    return person.forecast(plan, weeks or table()["horizon_weeks"], size=SHARED_SIZE)
 
 
 def tailor(scout: Person, screening: Screening) -> list[tuple[float, Plan, Forecast]]:
@@ -110,7 +110,7 @@ def tailor(scout: Person, screening: Screening) -> list[tuple[float, Plan, Forec
         return list(plans.values())
 
     def judge(plan: Plan) -> tuple[float, Plan, Forecast]:
-        forecast = _forecast(scout, plan)
+        forecast = _forecast(scout, plan, week)
         better = 100.0 * float(np.mean(forecast.improved(week)))
         cost = (plan.visits / burden["visits_per_point"]["value"]
                 + _active_hours(plan) / burden["home_hours_per_point"]["value"]
@@ -241,7 +241,7 @@ def shares_of_theories(people: Mapping[str, Person], plan: Plan) -> list[dict[st
     """
     week = table()["judged_at_week"] - 1
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        whole, *removed = threads.map(lambda name: _forecast(people[name], plan), ("", *THEORIES))
+        whole, *removed = threads.map(lambda name: _forecast(people[name], plan, week + 1), ("", *THEORIES))
     lost = {name: one.latent[week] - whole.latent[week] for name, one in zip(THEORIES, removed, strict=True)}
     groups = np.unique(whole.average)
     weight = {name: np.array([max(float(np.mean(values[whole.average == g])), 0.0) for g in groups])

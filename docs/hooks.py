@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from mkdocs.exceptions import PluginError
@@ -88,10 +85,15 @@ def _inputs() -> str:
 
 
 def _equations() -> str:
-    if find_spec("deqi.body.equations") is None:
-        return "The printed equations are not part of this build; `src/deqi/body/` holds them, a file a theory."
-    command = [sys.executable, "-m", "deqi.body.equations", "--markdown"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """The equations as the code prints them, with formulas as MathML, which browsers draw without a script."""
+    from latex2mathml.converter import convert
+
+    from deqi.body.equations import as_markdown
+
+    text = as_markdown().split("\n", 1)[1]  # the page has its own title
+    text = re.sub(r"\$\$(.+?)\$\$", lambda m: f'<div class="formula">{convert(m[1].strip(), display="block")}</div>',
+                  text, flags=re.S)
+    return re.sub(r"(?<![`$])\$([^$`\n]+(?:\n[^$`\n]+)?)\$", lambda m: convert(m[1]), text)
 
 
 def _plan_words() -> str:

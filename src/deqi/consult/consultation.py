@@ -28,7 +28,7 @@ from .options import (
 )
 from .screening import Applicability, Screening, applicability, screen
 
-DRAWS = 1024
+DRAWS = 768
 SCOUT_DRAWS = 256
 """Futures per plan in the search: enough to rank plans that share their people and their noise."""
 THEORY_DRAWS = 256

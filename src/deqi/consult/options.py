@@ -194,12 +194,13 @@ def _of_100(flags: np.ndarray) -> int:
 
 def _range_of_average(flags: np.ndarray, average: np.ndarray) -> list[int]:
     """80 % range of the share of people, over what is unsure about averages: the spread between draws of the averages
-    beyond what their number of people explains."""
+    beyond what their number of people explains, and the error of so many futures."""
     groups = np.unique(average)
     shares = np.array([np.mean(flags[average == g]) for g in groups])
     within = np.mean([np.var(flags[average == g]) / max(np.sum(average == g) - 1, 1) for g in groups])
-    spread = 1.2816 * np.sqrt(max(float(np.var(shares, ddof=1)) - within, 1e-6))
     middle = float(np.mean(flags))
+    between = max(float(np.var(shares, ddof=1)) - float(within), 0.0)
+    spread = 1.2816 * np.sqrt(between + middle * (1.0 - middle) / len(flags))
     return [int(round(100 * np.clip(middle + side * spread, 0.0, 1.0))) for side in (-1.0, 1.0)]
 
 

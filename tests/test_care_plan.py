@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_care_language import COURSES, schedules
 
 from deqi import evidence
 from deqi.care import Needling, Plan, Schedule, as_data, assumptions, course, load_plan, plan_from, sentences
 from deqi.care.defaults import table
 from deqi.errors import InputError
+from test_care_language import COURSES, schedules
 
 SENTENCE = "acupuncture 30 min twice a week for 6 weeks"
 

@@ -81,7 +81,8 @@ def test_second_order() -> None:
                              for name in ("consolidated_gain", "ngf_sensitisation", "guarding", "disability")])
 
         one, two, four, finest = (end(r) for r in (2, 4, 8, 32))
-        orders = np.log2(np.abs(one - finest) / np.abs(two - finest)), np.log2(np.abs(two - finest) / np.abs(four - finest))
+        off = [np.abs(coarser - finest) for coarser in (one, two, four)]
+        orders = np.log2(off[0] / off[1]), np.log2(off[1] / off[2])
     assert 1.7 <= np.median(np.concatenate(orders)) <= 2.4, orders
 
 
@@ -115,8 +116,10 @@ def random_people(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
 
 
 def random_plan(rng: np.random.Generator) -> str:
-    said = ["acupuncture {m} min {t} times a week for 1 weeks", "electroacupuncture {hz} Hz {ma} mA {m} min {t} times a week for 1 weeks",
-            "penetrating sham acupuncture {m} min {t} times a week for 1 weeks", "vigorous strength exercise {m} min {t} times a week for 1 weeks",
+    said = ["acupuncture {m} min {t} times a week for 1 weeks", 
+            "electroacupuncture {hz} Hz {ma} mA {m} min {t} times a week for 1 weeks",
+            "penetrating sham acupuncture {m} min {t} times a week for 1 weeks", 
+            "vigorous strength exercise {m} min {t} times a week for 1 weeks",
             "heat wrap {m} min a day for 4 days", "ice {m} min a day for 4 days", "ibuprofen daily for 1 weeks",
             "walking {m} min {t} times a week for 1 weeks", "stretching {m} min {t} times a week for 1 weeks"]
     chosen = rng.choice(len(said), size=rng.integers(1, 4), replace=False)
@@ -186,5 +189,6 @@ def test_weekly_averages_of_the_coarse_grid_are_those_of_the_fine_one(phase: Any
     people = draw(population_of(phase), 64, 4)
     coarse = simulate(plan_from(PLANS[0]), people, 3).nrs
     fine = grid_of(PLANS[0], 3, MOMENTS, dtype=np.float32)
-    found = integrate(BODY, singles(dict(people.params)), singles(dict(people.states)), fine.steps, differentiable=False)
+    found = integrate(BODY, singles(dict(people.params)), singles(dict(people.states)), fine.steps,
+                      differentiable=False)
     assert np.max(np.abs(fine.weekly_weights(3) @ np.asarray(found.mean["nrs"], float) - coarse)) < 0.03

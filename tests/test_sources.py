@@ -42,7 +42,8 @@ def test_parameter_has_a_source_that_may_shape_it(room: str, parameter: Any) -> 
 @pytest.mark.parametrize("table", TABLES)
 def test_numbers_in_tables_have_sources(table: str) -> None:
     rows = list(entries(yaml.safe_load((HOME / table).read_text(encoding="utf-8")), table))
-    valued = [(place, row) for place, row in rows if {"value", "centre"} & row.keys() and "low" not in row.keys() - {"centre"}]
+    valued = [(place, row) for place, row in rows
+              if {"value", "centre"} & row.keys() and "low" not in row.keys() - {"centre"}]
     assert valued or table == "population/anchors.yaml"
     for place, row in rows:
         if "source" in row:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from laboratory import exposure, run
 
 from deqi.body import gate
 from deqi.body.inflammation import INFLAMMATION, steady_state
@@ -15,6 +14,7 @@ from deqi.body.system import THEORIES
 from deqi.body.theory import Values
 from deqi.care import course
 from deqi.care.action import Exposure, exposures
+from laboratory import exposure, run
 
 BY_HAND = {"mu_weight": 0.99, "kappa_weight": 0.01}
 
@@ -146,7 +146,8 @@ class TestInflammation:
 class TestCirculation:
     def test_C1_deep_needling_opens_more_vessels(self) -> None:
         def rise(depth: float) -> float:
-            seen = run([exposure(0, 20, needle_mechanical=1.0, needle_depth=depth, manipulated_every=0.0)], 61, ("flow",),
+            seen = run([exposure(0, 20, needle_mechanical=1.0, needle_depth=depth, manipulated_every=0.0)], 61,
+                       ("flow",),
                        circulation={"superficial_gain": 0.5})
             assert seen.at("flow", 60) < 1.1, "over within the hour"
             return 100 * float(np.mean(seen.at("flow", *np.linspace(0, 10, 101))) - 1)

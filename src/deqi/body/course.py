@@ -1,8 +1,8 @@
 """The course of the episode: tissue that heals at its own pace, and the response to the context of care.
 
 Healing is exponential in each person, towards a share that does not heal; with rates that differ between people as a
-gamma distribution the mean is a power law in time. The context response approaches its plateau at each person's rate; with exponentially distributed
-rates the mean is t/(ET50 + t), the shape of acupuncture and placebo arms.
+gamma distribution the mean is a power law in time. The context response approaches its plateau at each
+person's rate; with exponentially distributed rates the mean is t/(ET50 + t), the shape of acupuncture and placebo arms.
 """
 
 from __future__ import annotations

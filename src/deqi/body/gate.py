@@ -43,7 +43,8 @@ PARAMETERS = (
               "share of the C drive that full descending inhibition removes in man; 0.78 in the rat"),
     Parameter("conditioning", 0.6, "1", "lbp_cpm_smd", 0.2, 1.0,
               "conditioned modulation in chronic low back pain as a share of the healthy response"),
-    Parameter("tau_gain_days", 0.296, "days", "human_hfs_halflife_2011", 0.2, 0.42, "7.1 h: half-life 4.9 h of the slow gain"),
+    Parameter("tau_gain_days", 0.296, "days", "human_hfs_halflife_2011", 0.2, 0.42,
+              "7.1 h: half-life 4.9 h of the slow gain"),
     Parameter("a_ltp", 2.0, "1/(Hz day)", "assumed", 0, 8, "rate of potentiation per Hz of C drive above C_star"),
     Parameter("C_star", 1.5, "1", "assumed", 1.2, 2.5, "drive at which potentiation starts, in own resting drives"),
     Parameter("a_ltd", 33.0, "1/day", "human_ltd_homotopic_2008", 8, 66,
@@ -69,7 +70,7 @@ WRITES = (
 
 def output(C: Any, k: Any, B: Any, A: Any, S: Any, H: Any, p: Values) -> Any:
     """Projection output P in Hz for C, A-beta, A-delta and surround drive, gain k and descending inhibition H."""
-    I = p.MI * saturation(B, p.KI)  # noqa: E741  the dossier's letter
+    I = p.MI * saturation(B, p.KI)
     J = p.MJ * power(S, p.nJ) / (power(S, p.nJ) + p.KJ ** p.nJ)
     open_share = 1.0 - p.d_descending * H
     off = -p.wI * I - p.wJ * J

@@ -23,11 +23,13 @@ class Input:
 
 INPUTS: tuple[Input, ...] = (
     # needling, while the needle is in
-    Input("needle_local", "0-1", 0.0, "afferent drive at the painful segment: intensity times manipulation, g_loc(I) m(t)",
+    Input("needle_local", "0-1", 0.0,
+          "afferent drive at the painful segment: intensity times manipulation, g_loc(I) m(t)",
           "independent"),
     Input("needle_distal", "0-1", 0.0, "afferent drive at distal points, g_dis(I) m(t)",
           "independent"),
-    Input("needle_mechanical", "0-1", 0.0, "mechanical stimulation of the tissue by a local needle, decaying after each manipulation"),
+    Input("needle_mechanical", "0-1", 0.0,
+          "mechanical stimulation of the tissue by a local needle, decaying after each manipulation"),
     Input("mu_weight", "0-1", 0.0, "share of the drive that releases mu/delta peptide, w_mu(f)"),
     Input("kappa_weight", "0-1", 0.0, "share of the drive that releases kappa peptide, w_ka(f)"),
     Input("needle_depth", "0-1", 0.0, "0 in the skin, 1 in muscle"),
@@ -70,7 +72,8 @@ INPUTS: tuple[Input, ...] = (
     Input("cck_block", "0-1", 0.0, "CCK neutralised"),
     Input("cgrp_block", "0-1", 0.0, "CGRP receptor blocked"),
     # the meaning of care, and daily life
-    Input("context_strength", "relative", 0.0, "how strongly this care moves expectation; acupuncture in open care is 1",
+    Input("context_strength", "relative", 0.0,
+          "how strongly this care moves expectation; acupuncture in open care is 1",
           "independent"),
     Input("poor_sleep", "items", 0.0, "worse sleep than the person's own mean, on a 0-3 item",
           "sum"),

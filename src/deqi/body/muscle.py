@@ -11,7 +11,6 @@ from typing import Any
 
 import jax.numpy as jnp
 
-
 from .theory import MINUTES_PER_DAY, Parameter, Room, Signal, State, Values
 
 SECONDS_PER_DAY = 86400.0
@@ -103,7 +102,8 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     track = SECONDS_PER_DAY * p.tracking_per_second
     fatigue = SECONDS_PER_DAY * p.F_per_second
     recovery = SECONDS_PER_DAY * p.R_per_second * jnp.where(u.active >= x.load, p.rest_multiplier, 1.0)
-    exhausted = jnp.where(x.load > 1.0 - u.fatigued, 1.0, 0.0)  # then active + fatigued is steady: split F (a + q) - F q
+    # with no fresh unit left, active + fatigued is steady: F a is split into F (a + q) - F q
+    exhausted = jnp.where(x.load > 1.0 - u.fatigued, 1.0, 0.0)
     return {
         "endplate_activity": (p.E_0 * (1.0 + p.e_O * s.hypoxia) / p.tau_E_days, 1.0 / p.tau_E_days),
         "motor_excitability": (0.0, k_A),

@@ -242,6 +242,7 @@ def _throughout(course: Course, inputs: Mapping[str, float]) -> Exposure:
 def context_strength(course: Course) -> float:
     """How strongly the context of a course works, from the one table of context strengths."""
     table = actions()["context"]
+    key: str
     if isinstance(course, Needling):
         key = course.mode if course.sham else "needling_open"
     elif isinstance(course, Exercise):

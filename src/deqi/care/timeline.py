@@ -74,5 +74,6 @@ def join(together: Sequence[Exposure], factors: Sequence[float] | None = None) -
     return values
 
 
-MANIPULATED = frozenset({"needle_mechanical", "needle_local", "needle_distal", "needle_noxious", "ltd_drive", "surround"})
+MANIPULATED = frozenset({"needle_mechanical", "needle_local", "needle_distal", "needle_noxious", "ltd_drive",
+                         "surround"})
 """Inputs that rise and fall with manipulation of the needle."""

@@ -117,7 +117,7 @@ def _proposal(patient: Patient, screening: Screening, chosen: Judged, ranked: li
     week, close = table()["judged_at_week"], table()["nearly_as_good_points"]["value"]
     best_worth, best_plan, best = ranked[0]
     better = 100.0 * float(best.improved(week).mean())
-    near = []
+    near: list[dict[str, str]] = []
     for worth, plan, forecast in ranked[1:]:
         if best_worth - worth <= close and len(near) < 3:
             gap = round(100.0 * float(forecast.improved(week).mean()) - better)

@@ -189,7 +189,7 @@ def _fall(forecast: Forecast, week: int) -> np.ndarray:
 
 
 def _of_100(flags: np.ndarray) -> int:
-    return int(round(100.0 * float(np.mean(flags))))
+    return round(100.0 * float(np.mean(flags)))
 
 
 def _range_of_average(flags: np.ndarray, average: np.ndarray) -> list[int]:
@@ -201,7 +201,7 @@ def _range_of_average(flags: np.ndarray, average: np.ndarray) -> list[int]:
     middle = float(np.mean(flags))
     between = max(float(np.var(shares, ddof=1)) - float(within), 0.0)
     spread = 1.2816 * np.sqrt(between + middle * (1.0 - middle) / len(flags))
-    return [int(round(100 * np.clip(middle + side * spread, 0.0, 1.0))) for side in (-1.0, 1.0)]
+    return [round(100.0 * float(np.clip(middle + side * spread, 0.0, 1.0))) for side in (-1.0, 1.0)]
 
 
 def _by_average(values: np.ndarray, average: np.ndarray) -> dict[str, float]:
@@ -215,7 +215,8 @@ def what_needles_add(person: Person, nothing: Forecast, acupuncture: Judged) -> 
     """Points of NRS at the week judged, split into course, regression to the mean, context, and needles beyond sham."""
     if acupuncture.forecast is None:
         return []
-    sham = _forecast(person, Plan(tuple(_sham_of(c) if isinstance(c, Needling) else c for c in acupuncture.plan.courses)))
+    blunt = Plan(tuple(_sham_of(c) if isinstance(c, Needling) else c for c in acupuncture.plan.courses))
+    sham = _forecast(person, blunt)
     week = table()["judged_at_week"] - 1
     parts = {
         "natural_course": nothing.usual_nrs - nothing.latent[week],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import jinja2
@@ -51,10 +51,8 @@ def render(result: Result) -> str:
                          accepted="what `deqi consult --json` writes") from error
 
 
-def write(result: Result, path: str | os.PathLike[str]) -> None:
+def write(result: Result, path: str | PathLike[str]) -> None:
     """Write the report whole or not at all; a reader never meets half a page.
-
-    The file is for its owner only (mode 0600), since it tells about a person.
 
     Arguments:
         result: the consultation.

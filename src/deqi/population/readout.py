@@ -84,7 +84,7 @@ def _mean_hours() -> float:
 
 def momentary_days(latent: Float[np.ndarray, "patients"], people: Population, days: int, seed: int
                    ) -> Float[np.ndarray, "days patients"]:
-    """Momentary ratings, one a day, around a steady latent level: near-white from day to day, heavy-tailed, with flares."""
+    """Momentary ratings, one a day, around a steady level: near-white from day to day, heavy-tailed, with flares."""
     rng = np.random.default_rng([seed, 2])
     tail = priors()["read_out"]["day_tail"]["value"]
     noise = rng.standard_t(tail, (days, people.size)) / np.sqrt(tail / (tail - 2.0))

@@ -13,7 +13,7 @@ def keep_compiled() -> None:
 
     `JAX_COMPILATION_CACHE_DIR` chooses the folder; otherwise it lies in the user's cache folder.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folder = Path(home) / "deqi" / "compiled"
         try:

@@ -67,7 +67,8 @@ class Grid:
     def weekly_weights(self, weeks: int) -> Float[np.ndarray, "weeks steps"]:
         """Weights that average step means over each of the weeks 1 to `weeks`."""
         edges = 7.0 * np.arange(weeks + 1)
-        overlap = np.minimum(edges[1:, None], self.start_days + self.days) - np.maximum(edges[:-1, None], self.start_days)
+        ends = np.minimum(edges[1:, None], self.start_days + self.days)
+        overlap = ends - np.maximum(edges[:-1, None], self.start_days)
         return np.maximum(overlap, 0.0) / 7.0
 
 
@@ -131,7 +132,8 @@ def _finest(exposures: list[Exposure], resolution: Resolution) -> str:
     return min((_kind(e) for e in exposures), key=lambda kind: resolution.growth[kind])
 
 
-def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, size: int | None = None, dtype: type = np.float64) -> Grid:
+def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1,
+          size: int | None = None, dtype: type = np.float64) -> Grid:
     """Lay the grid of a timeline.
 
     Arguments:
@@ -176,7 +178,7 @@ def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1, 
             since_change, kind = 0.0, _finest(finished, resolution)
         jumps = [dict(e.session) for e in finished if e.session]
         if jumps:
-            ends[-1] = {name: max((j[name] for j in jumps), key=lambda v, r=rest: abs(v - r))
+            ends[-1] = {name: rest + max((j[name] - rest for j in jumps), key=abs)
                         for name, rest in REST_SESSION.items()}
     return _pad(starts, lengths, rows, ends, refine, size, dtype)
 
@@ -194,10 +196,10 @@ def _pad(starts: list[float], lengths: list[float], rows: list[dict[str, float]]
     start_days = np.full(size, starts[-1] + lengths[-1])
     start_days[:used] = np.repeat(starts, refine) + np.tile(np.arange(refine), len(lengths)) * days[:used]
 
-    inputs = {name: np.full(size, rest, dtype=dtype) for name, rest in REST_INPUTS.items()}
+    inputs: dict[str, np.ndarray] = {name: np.full(size, rest, dtype=dtype) for name, rest in REST_INPUTS.items()}
     for name, values in inputs.items():
         values[:used] = np.repeat([row[name] for row in rows], refine)
-    session = {name: np.full(size, rest, dtype=dtype) for name, rest in REST_SESSION.items()}
+    session: dict[str, np.ndarray] = {name: np.full(size, rest, dtype=dtype) for name, rest in REST_SESSION.items()}
     ends_session = np.zeros(size, dtype=bool)
     for index, event in enumerate(ends):
         if event is not None:

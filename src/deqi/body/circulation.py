@@ -119,6 +119,8 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     perfusion = jnp.where(u.skin_temperature > 0.0, p.w_heat_per_minute, p.w_cold_per_minute)
     k_skin = x.skin_contact / p.tau_skin_on_minutes + (1.0 - x.skin_contact) / p.tau_skin_off_minutes
 
+    local = p.a_N * stimulus * (1.0 - x.no_block)
+
     washout = p.k_w_per_minute * flow
     metabolism = ((1.0 + p.metabolic_gain * x.load)
                   * jnp.exp(jnp.log(p.metabolic_q_10) * u.shallow_temperature / 10.0))
@@ -127,9 +129,9 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     uptake = p.k_O_per_minute * (1.0 - p.oxygen_rest) / p.oxygen_rest * (p.oxygen_rest + p.K_oxygen)
 
     per_minute = {
-        "cgrp_release": (p.a_C * stimulus * (1.0 - x.cgrp_block), 1.0 / p.tau_1_minutes),
+        "cgrp_release": (p.a_C * (stimulus + x.antidromic) * (1.0 - x.cgrp_block), 1.0 / p.tau_1_minutes),
         "vasodilation": (u.cgrp_release / p.tau_2_minutes, 1.0 / p.tau_2_minutes),
-        "nitric_oxide": (p.a_N * stimulus, 1.0 / p.tau_N_minutes + p.a_N * stimulus / p.N_max),
+        "nitric_oxide": (local, 1.0 / p.tau_N_minutes + local / p.N_max),
         "cold_constriction": (constricting * p.z_max, constricting + 1.0 / p.tau_release_minutes),
         "lactate": (made * (p.lactate_rest - p.lactate_arterial) + washout * p.lactate_arterial, washout),
         "acid": (made * (p.acid_rest - p.acid_arterial) + washout * p.acid_arterial, washout),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -39,14 +40,18 @@ PARAMETERS = (
     Parameter("residual", 1.5, "1", "zhang_ss_C5_B20_D0_S0_k1", 0, 4,
               "direct C drive on the projection cell that only the surround closes, so that remission keeps a "
               "gradient; least squares over Zhang's runs (RMSE 10.2 Hz without it, 9.9 with it)"),
+    Parameter("surround_recruited", 1.0, "1", "ea_wdr_inhibition_seg_low", 0.2, 3.0,
+              "share of the surround that a needle's A-beta volleys recruit; set to 1 in the published network"),
     Parameter("d_descending", 0.3, "1", "cpm_healthy_during", 0.1, 0.5,
               "share of the C drive that full descending inhibition removes in man; 0.78 in the rat"),
     Parameter("conditioning", 0.6, "1", "lbp_cpm_smd", 0.2, 1.0,
               "conditioned modulation in chronic low back pain as a share of the healthy response"),
     Parameter("tau_gain_days", 0.296, "days", "human_hfs_halflife_2011", 0.2, 0.42,
               "7.1 h: half-life 4.9 h of the slow gain"),
-    Parameter("a_ltp", 2.0, "1/(Hz day)", "assumed", 0, 8, "rate of potentiation per Hz of C drive above C_star"),
-    Parameter("C_star", 1.5, "1", "assumed", 1.2, 2.5, "drive at which potentiation starts, in own resting drives"),
+    Parameter("a_ltp", 12.0, "1/day", "human_hfs_homotopic_2004", 3, 48,
+              "potentiation at an excess of one reference drive; 5 s at 100 Hz raise pain by 27 % in man"),
+    Parameter("C_star", 1.5, "1", "assumed", 1.2, 2.5,
+              "drive at which potentiation starts, in own resting drives, or in reference drives where those are more"),
     Parameter("a_ltd", 33.0, "1/day", "human_ltd_homotopic_2008", 8, 66,
               "30 min of full drive take the gain half way from 1 to its floor, which lowers pain by 27-44 %"),
     Parameter("gain_low", 0.4, "1", "ltd_adelta_slice", 0.3, 0.6, "floor of the slow gain"),
@@ -91,8 +96,12 @@ def drive_for(ratio: Any, reference: Any, p: Values) -> Any:
         below = _resting(middle, p) < target
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    low, high = lax.fori_loop(0, 60, halve, (jnp.zeros_like(target), jnp.full_like(target, 400.0)))
-    return 0.5 * (low + high)
+    ends = jnp.zeros_like(target), jnp.full_like(target, 400.0)
+    low, high = lax.stop_gradient(lax.fori_loop(0, 60, halve, ends))
+    found = 0.5 * (low + high)
+    # halving has no gradient; one Newton step, which moves nothing, gives it that of the implicit function
+    slope = lax.stop_gradient(jax.jvp(lambda C: _resting(C, p), (found,), (jnp.ones_like(found),))[1])
+    return found + (target - _resting(found, p)) / jnp.maximum(slope, 1e-6)
 
 
 def _resting(C: Any, p: Values) -> Any:
@@ -103,17 +112,19 @@ def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
     """Output ratio of the gate under the drives and inputs of the moment."""
     k = u.gate_gain * u.consolidated_gain
     H = 1.0 - (1.0 - p.conditioning * x.needle_noxious) * (1.0 - s.descending_monoamine)
-    P = output(s.c_drive, k, x.a_beta, x.a_delta, x.surround + s.warm_afferents, H, p)
+    P = output(s.c_drive, k, x.a_beta, x.a_delta, p.surround_recruited * x.surround + s.warm_afferents, H, p)
     return {"output_ratio": P / _resting(s.reference_drive, p), "gain": k}
 
 
 def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, Any]]:
     """Potentiation by unusually strong C drive, depression by slow noxious A-delta drive, fading, consolidation.
 
-    dk/dt = -(k - 1)/tau + a_LTP [C - C*]+ (k_high - k) - a_LTD H N (k - k_low); the consolidated gain moves towards
-    the same ends while the fast gain is away from 1, and fades over months.
+    dk/dt = -(k - 1)/tau + a_LTP ([C - C*]+ / C_ref)^2 (k_high - k) - a_LTD H N (k - k_low); the consolidated gain
+    moves towards the same ends while the fast gain is away from 1, and fades over months. The square: seconds at
+    100 Hz potentiate in man (`human_hfs_homotopic_2004`), hours at a few Hz do not.
     """
-    ltp = p.a_ltp * jnp.maximum(s.c_drive - p.C_star * s.resting_drive, 0.0)
+    threshold = p.C_star * jnp.maximum(s.resting_drive, s.reference_drive)
+    ltp = p.a_ltp * jnp.square(jnp.maximum(s.c_drive - threshold, 0.0) / s.reference_drive)
     ltd = p.a_ltd * p.conditioning * x.ltd_drive
     fade, slow_fade = 1.0 / p.tau_gain_days, 1.0 / p.tau_consolidated_days
     up = p.consolidation * jnp.maximum(u.gate_gain - 1.0, 0.0)

@@ -43,6 +43,8 @@ INPUTS: tuple[Input, ...] = (
           "sum"),
     Input("surround", "Hz", 0.0, "segmental off-focus A-beta firing",
           "sum"),
+    Input("c_fibre", "Hz", 0.0, "C-fibre firing of a test pain that an experimenter gives, beside what hurts already",
+          "sum"),
     Input("microtrauma", "irritant/day", 0.0, "tissue irritation by the needle",
           "sum"),
     Input("vagal_stimulus", "0-1", 0.0, "stimulation of the somato-autonomic route",
@@ -71,6 +73,9 @@ INPUTS: tuple[Input, ...] = (
           "independent"),
     Input("cck_block", "0-1", 0.0, "CCK neutralised"),
     Input("cgrp_block", "0-1", 0.0, "CGRP receptor blocked"),
+    Input("no_block", "0-1", 0.0, "share of nitric oxide synthesis blocked"),
+    Input("antidromic", "0-1", 0.0, "C fibres driven towards the muscle by a stimulated dorsal root",
+          "independent"),
     # the meaning of care, and daily life
     Input("context_strength", "relative", 0.0,
           "how strongly this care moves expectation; acupuncture in open care is 1",

@@ -24,10 +24,10 @@ WRITES = (
 
 
 def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
-    """C drive = resting drive times gain times weighted sources, over their value at rest."""
+    """C drive = resting drive times gain times weighted sources, over their value at rest, plus any test pain."""
     source = s.nociceptor_gain * (p.omega_tissue * s.tissue_source + p.omega_ischaemia * s.ischaemic_source
                                   + p.omega_muscle * s.muscle_source)
-    return {"source": source, "c_drive": p.resting_drive * source / p.source_at_rest,
+    return {"source": source, "c_drive": p.resting_drive * source / p.source_at_rest + x.c_fibre,
             "resting_drive": p.resting_drive, "reference_drive": p.C_ref}
 
 

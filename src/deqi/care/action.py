@@ -75,8 +75,13 @@ def manipulation(start_minute: float, end_minute: float, every: float, lasting: 
 
 
 @singledispatch
-def exposures(course: Course) -> list[Exposure]:
+def exposures(course: Course, needling: Mapping[str, Any] | None = None) -> list[Exposure]:
     """What a course of care does to the body, session by session.
+
+    Arguments:
+        course: the care.
+        needling: the section `needling` of another body's table (a rat's currents are not a man's); None for
+            that of `action.yaml`.
 
     Raises:
         TypeError: a care that the table does not know.
@@ -85,28 +90,27 @@ def exposures(course: Course) -> list[Exposure]:
 
 
 @exposures.register
-def _needling(course: Needling) -> list[Exposure]:
-    table, minutes = actions()["needling"], course.schedule.minutes
-    local, distal = needle_drive(course)
-    w_mu, w_kappa = receptor_weights(course)
+def _needling(course: Needling, needling: Mapping[str, Any] | None = None) -> list[Exposure]:
+    table, minutes = needling or actions()["needling"], course.schedule.minutes
+    local, distal = needle_drive(course, table)
+    w_mu, w_kappa = receptor_weights(course, table)
     strength = max(local, distal)
-    deep = depth_of(course)
+    deep = depth_of(course, table)
     every = 0.0 if course.manipulation_every_minutes is None else course.manipulation_every_minutes
     steady = course.mode == "electro"
     moved = minutes if steady else minutes * manipulation(0.0, minutes, every, minutes)
     full = moved + table["retention_share"]["value"] * (minutes - moved)
-    felt = "nonpenetrating" if not course.penetrating else "de_qi" if course.de_qi else "without"
     vagal = max(table["vagal"]["local"]["value"] * local, table["vagal"]["distal"]["value"] * distal)
     trauma = table["microtrauma"]["deep" if deep > 0.5 else "superficial"]["value"] if course.penetrating else 0.0
     touch = {"needle_mechanical": local, "needle_depth": deep}
     inputs = {
         "needle_local": local, "needle_distal": distal, "mu_weight": w_mu, "kappa_weight": w_kappa,
         "surround": table["surround_hz"]["value"] * local,
-        "needle_noxious": table["noxious"][felt]["value"], "ltd_drive": _ltd(course), "microtrauma": trauma,
+        "needle_noxious": _noxious(course, table), "ltd_drive": _ltd(course, table), "microtrauma": trauma,
         "vagal_stimulus": vagal,
     }
     session = REST_SESSION | {
-        "needle_dose": _muscle_dose(course, deep), "effective_minutes": strength * full,
+        "needle_dose": _muscle_dose(course, deep, table), "effective_minutes": strength * full,
         "context_visit": 1.0,
     }
     days = course.schedule.session_days()
@@ -116,9 +120,8 @@ def _needling(course: Needling) -> list[Exposure]:
     return [Exposure(day, minutes, inputs | touch, session, every) for day in days]
 
 
-def needle_drive(course: Needling) -> tuple[float, float]:
+def needle_drive(course: Needling, table: Mapping[str, Any]) -> tuple[float, float]:
     """Afferent drive g(I) at local and at distal points, each 0 to 1."""
-    table = actions()["needling"]
     if course.mode == "electro":
         half, current = table["electro_half_milliamps"], course.milliamps or 0.0
         p = half["exponent"]["value"]
@@ -132,26 +135,25 @@ def needle_drive(course: Needling) -> tuple[float, float]:
     return g["local"] * here, g["distal"] * there
 
 
-def receptor_weights(course: Needling) -> tuple[float, float]:
+def receptor_weights(course: Needling, table: Mapping[str, Any]) -> tuple[float, float]:
     """Shares of the drive that release mu/delta and kappa peptide."""
-    table = actions()["needling"]["frequency"]
+    table = table["frequency"]
     if course.mixed == "simultaneous":
         return 0.0, 1.0
     if course.mixed == "alternating":
-        weights = [_mu_weight(f) for f in course.frequency_hz]
+        weights = [_mu_weight(f, table) for f in course.frequency_hz]
         return max(weights), max(1.0 - w for w in weights)
-    w_mu = _mu_weight(course.frequency_hz[0] if course.frequency_hz else table["by_hand_hz"]["value"])
+    w_mu = _mu_weight(course.frequency_hz[0] if course.frequency_hz else table["by_hand_hz"]["value"], table)
     return w_mu, 1.0 - w_mu
 
 
-def _mu_weight(frequency_hz: float) -> float:
-    table = actions()["needling"]["frequency"]
+def _mu_weight(frequency_hz: float, table: Mapping[str, Any]) -> float:
     return 1.0 / (1.0 + (frequency_hz / table["crossover_hz"]["value"]) ** table["exponent"]["value"])
 
 
-def depth_of(course: Needling) -> float:
+def depth_of(course: Needling, table: Mapping[str, Any]) -> float:
     """0 in the skin, 1 in muscle."""
-    table = actions()["needling"]["depth"]
+    table = table["depth"]
     if course.depth is None:
         return 0.0
     if isinstance(course.depth, str):
@@ -159,8 +161,18 @@ def depth_of(course: Needling) -> float:
     return 1.0 if course.depth >= table["muscle_from_mm"]["value"] else 0.0
 
 
-def _ltd(course: Needling) -> float:
-    table = actions()["needling"]["ltd"]
+def _noxious(course: Needling, table: Mapping[str, Any]) -> float:
+    """Drive of A-delta and C fibres; under current it climbs steeply where their thresholds lie."""
+    table = table["noxious"]
+    if course.mode == "electro":
+        p, half = table["electro_exponent"]["value"], table["electro_half_milliamps"]["value"]
+        current = course.milliamps or 0.0
+        return current**p / (current**p + half**p)
+    return table["nonpenetrating" if not course.penetrating else "de_qi" if course.de_qi else "without"]["value"]
+
+
+def _ltd(course: Needling, table: Mapping[str, Any]) -> float:
+    table = table["ltd"]
     if course.mode == "electro":
         slow = min(course.frequency_hz) <= table["highest_hz"]["value"]
         current = course.milliamps or 0.0
@@ -168,15 +180,15 @@ def _ltd(course: Needling) -> float:
     return table["by_hand"]["value"] if course.de_qi else 0.0
 
 
-def _muscle_dose(course: Needling, deep: float) -> float:
-    table = actions()["needling"]["dose"]
+def _muscle_dose(course: Needling, deep: float, table: Mapping[str, Any]) -> float:
+    table = table["dose"]
     if not course.penetrating:
         return table["sham_nonpenetrating"]["value"]
     return table["deep" if deep > 0.5 else "superficial"]["value"]
 
 
 @exposures.register
-def _exercise(course: Exercise) -> list[Exposure]:
+def _exercise(course: Exercise, _: Any = None) -> list[Exposure]:
     row, intensity = actions()["exercise"][course.kind], actions()["exercise_intensity"][course.intensity]["value"]
     inputs = {"load": min(row["load"] * intensity, 1.0), "aerobic": min(row["aerobic"] * intensity, 1.0)}
     days = course.schedule.session_days()
@@ -189,32 +201,32 @@ def _exercise(course: Exercise) -> list[Exposure]:
 
 
 @exposures.register
-def _stretching(course: Stretching) -> list[Exposure]:
+def _stretching(course: Stretching, _: Any = None) -> list[Exposure]:
     inputs = {"stretch": actions()["stretching"][course.intensity]["value"]}
     return [Exposure(day, course.schedule.minutes, inputs) for day in course.schedule.session_days()]
 
 
 @exposures.register
-def _heat(course: Heat) -> list[Exposure]:
+def _heat(course: Heat, _: Any = None) -> list[Exposure]:
     inputs = {"skin_contact": 1.0, "skin_step": actions()["heat_skin_step"][course.device]["value"]}
     return [Exposure(day, course.schedule.minutes, inputs) for day in course.schedule.session_days()]
 
 
 @exposures.register
-def _cold(course: Cold) -> list[Exposure]:
+def _cold(course: Cold, _: Any = None) -> list[Exposure]:
     inputs = {"skin_contact": 1.0, "skin_step": actions()["cold_skin_step"][course.device]["value"]}
     return [Exposure(day, course.schedule.minutes, inputs) for day in course.schedule.session_days()]
 
 
 @exposures.register
-def _medicine(course: Medicine) -> list[Exposure]:
+def _medicine(course: Medicine, _: Any = None) -> list[Exposure]:
     row = {key: value for key, value in actions()["medicine"].get(course.name, {}).items() if key != "source"}
     share = 1.0 if course.regular else actions()["medicine"]["as_needed"]["value"]
     return [_throughout(course, {name: share * value for name, value in row.items()})] if row else []
 
 
 @exposures.register
-def _lifestyle(course: Lifestyle) -> list[Exposure]:
+def _lifestyle(course: Lifestyle, _: Any = None) -> list[Exposure]:
     table = actions()["lifestyle"]
     share = table["share_of_advice"]["value"] if course.programme == "advice" else 1.0
     row = {name: share * value for name, value in table[course.target].items() if name != "source"}
@@ -222,14 +234,14 @@ def _lifestyle(course: Lifestyle) -> list[Exposure]:
 
 
 @exposures.register
-def _usual(course: UsualCare) -> list[Exposure]:
+def _usual(course: UsualCare, _: Any = None) -> list[Exposure]:
     row = {name: value for name, value in actions()["guideline_care"][course.kind].items() if name != "source"}
     return [_throughout(course, row)]
 
 
 @exposures.register(Waiting)
 @exposures.register(Placebo)
-def _meaning_only(course: Course) -> list[Exposure]:
+def _meaning_only(course: Course, _: Any = None) -> list[Exposure]:
     return []
 
 

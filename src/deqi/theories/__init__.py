@@ -1,0 +1,1 @@
+"""Theories on trial: every published experiment is a test the model must face."""

@@ -46,6 +46,10 @@ PARAMETERS = (
               "share of the C drive that full descending inhibition removes in man; 0.78 in the rat"),
     Parameter("conditioning", 0.6, "1", "lbp_cpm_smd", 0.2, 1.0,
               "conditioned modulation in chronic low back pain as a share of the healthy response"),
+    Parameter("conditioning_opioid", 0.3, "1", "dnic_by_needling_acupoint", 0.05, 0.8,
+              "share of conditioned modulation that needs mu receptors; naloxone reduces it"),
+    Parameter("depression_opioid", 0.8, "1", "ltd_ea2hz_neuropathic", 0.3, 1.0,
+              "share of slow depression that needs mu receptors; naloxone blocks it in the rat"),
     Parameter("tau_gain_days", 0.296, "days", "human_hfs_halflife_2011", 0.2, 0.42,
               "7.1 h: half-life 4.9 h of the slow gain"),
     Parameter("a_ltp", 12.0, "1/day", "human_hfs_homotopic_2004", 3, 48,
@@ -70,6 +74,7 @@ WRITES = (
     Signal("output_ratio", "1", lambda s: s.c_drive / s.reference_drive,
            "projection output over that of the reference patient; without the gate the C drive in proportion"),
     Signal("gain", "1", 1.0, "slow gain k"),
+    Signal("conditioned_inhibition", "1", 0.0, "share of the C drive removed by painful stimulation elsewhere"),
 )
 
 
@@ -111,9 +116,11 @@ def _resting(C: Any, p: Values) -> Any:
 def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
     """Output ratio of the gate under the drives and inputs of the moment."""
     k = u.gate_gain * u.consolidated_gain
-    H = 1.0 - (1.0 - p.conditioning * x.needle_noxious) * (1.0 - s.descending_monoamine)
+    conditioned = p.conditioning * x.needle_noxious * (1.0 - p.conditioning_opioid * s.mu_blocked)
+    H = 1.0 - (1.0 - conditioned) * (1.0 - s.descending_monoamine)
     P = output(s.c_drive, k, x.a_beta, x.a_delta, p.surround_recruited * x.surround + s.warm_afferents, H, p)
-    return {"output_ratio": P / _resting(s.reference_drive, p), "gain": k}
+    return {"output_ratio": P / _resting(s.reference_drive, p), "gain": k,
+            "conditioned_inhibition": p.d_descending * conditioned}
 
 
 def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, Any]]:
@@ -125,7 +132,7 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     """
     threshold = p.C_star * jnp.maximum(s.resting_drive, s.reference_drive)
     ltp = p.a_ltp * jnp.square(jnp.maximum(s.c_drive - threshold, 0.0) / s.reference_drive)
-    ltd = p.a_ltd * p.conditioning * x.ltd_drive
+    ltd = p.a_ltd * p.conditioning * x.ltd_drive * (1.0 - p.depression_opioid * s.mu_blocked)
     fade, slow_fade = 1.0 / p.tau_gain_days, 1.0 / p.tau_consolidated_days
     up = p.consolidation * jnp.maximum(u.gate_gain - 1.0, 0.0)
     down = p.consolidation * jnp.maximum(1.0 - u.gate_gain, 0.0)

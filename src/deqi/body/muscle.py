@@ -21,6 +21,8 @@ PARAMETERS = (
     Parameter("tau_E_days", 7.0, "days", "assumed", 3, 14, "return of end-plate activity"),
     Parameter("k_E", 0.81, "1", "epn_acu", 0.3, 1.3, "fall of end-plate activity per session, exponent"),
     Parameter("dA", 0.27, "1", "vfr_acu", 0.1, 0.4, "fall of motoneuron excitability per session"),
+    Parameter("sustained_minutes", 5.0, "min", "hreflex_time", 2, 15,
+              "effective minutes of a session for half of that fall; short needling does nothing"),
     Parameter("tau_A_minutes", 60.0, "min", "hreflex_time", 30, 180, "return of motoneuron excitability"),
     Parameter("g_pain", 0.45, "1", "guard_exp_pain", 0.2, 0.6, "share of guarding that follows pain"),
     Parameter("g_fear", 0.25, "1", "assumed", 0.1, 0.5, "share that follows fear"),
@@ -122,11 +124,13 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
 def jump(u: Values, p: Values, session: Values) -> dict[str, Any]:
     """A needling session quietens end plates and motoneurons; a training session builds capacity."""
     d = session.needle_dose
+    minutes = jnp.square(session.effective_minutes / p.sustained_minutes)
+    sustained = minutes / (1.0 + minutes)
     fresh = 1.0 - jnp.exp(-session.days_since_training / p.refractory_days)
     trained = jnp.minimum(session.training, 1.0)
     return {
         "endplate_activity": u.endplate_activity * jnp.exp(-p.k_E * d),
-        "motor_excitability": u.motor_excitability - p.dA * d * (1.0 + u.motor_excitability),
+        "motor_excitability": u.motor_excitability - p.dA * d * sustained * (1.0 + u.motor_excitability),
         "capacity": u.capacity + session.training * p.phi * fresh * (1.0 - u.capacity),
         "maintenance": u.maintenance + trained * (1.0 - u.maintenance),
     }

@@ -47,7 +47,8 @@ def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
     left = s.fast_remainder * s.relief_remainder * jnp.exp(-s.context_effect)
     return {
         "nrs": jnp.minimum(felt * left, 10.0),
-        "pressure_pain_threshold": (1.0 + 0.01 * s.threshold_rise) / (s.nociceptor_gain * s.gain),
+        "pressure_pain_threshold": (1.0 + 0.01 * s.threshold_rise)
+        / (s.nociceptor_gain * s.gain * (1.0 - s.conditioned_inhibition)),
     }
 
 

@@ -172,7 +172,10 @@ def _noxious(course: Needling, table: Mapping[str, Any]) -> float:
 
 
 def _ltd(course: Needling, table: Mapping[str, Any]) -> float:
+    """Slow noxious drive in the painful segment; depression stays where it was caused (human_ltd_homotopic_2008)."""
     table = table["ltd"]
+    if not any(point in ("local", "trigger_point") for point in course.points):
+        return 0.0
     if course.mode == "electro":
         slow = min(course.frequency_hz) <= table["highest_hz"]["value"]
         current = course.milliamps or 0.0

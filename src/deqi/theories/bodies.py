@@ -66,7 +66,7 @@ def bodies() -> dict[str, Body]:
             owner[key] = name
         for path, own in row.get("stimulus", {}).items():
             section, entry = path.split(".")
-            needling[section][entry] = own
+            needling[section][entry] = own["value"] if entry == "value" else own
         pain = row.get("pain", base.pain if base else 0.0)
         made[name] = Body(name, row["says"], pain, values, owner, needling)
     return made

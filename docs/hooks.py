@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from mkdocs.exceptions import PluginError
@@ -82,6 +83,97 @@ def _inputs() -> str:
 
     return _rows(("input", "unit", "at rest", "meaning"),
                  ((f"`{i.name}`", i.unit, f"{i.rest:g}", i.meaning) for i in (*INPUTS, *SESSION_FIELDS)))
+
+
+@cache
+def _board() -> Any:
+    """The scoreboard, run once for all pages."""
+    from deqi.theories import experiment, scoreboard
+
+    return scoreboard.run(experiment.shipped())
+
+
+def _theory(name: str) -> str:
+    """Equations, parameters, experiments and misses of one theory, as the report has them."""
+    from deqi.theories import report
+
+    return f'<div class="deqi-theory">\n{_flat(report.section(_board(), name))}\n</div>'
+
+
+def _flat(html_text: str) -> str:
+    """HTML without empty lines, which Markdown would take for the end of it."""
+    return "\n".join(line for line in html_text.splitlines() if line.strip())
+
+
+def _score() -> str:
+    from deqi.theories.scoreboard import USES, summary
+
+    found = summary(_board().rows)
+    names = [(name, found["by_theory"][name][use], use) for name in found["by_theory"] for use in USES]
+    rows = [(name, use, c["experiments"], c["within"], c["near"], c["outside"]) for name, c, use in names]
+    rows += [("**all**", use, c["experiments"], f"{c['within']} ({c['within_pct']} %)", c["near"], c["outside"])
+             for use, c in found["by_use"].items()]
+    return _rows(("theory", "use", "findings", "within", "near", "outside"), rows)
+
+
+def _matrix_in_words() -> str:
+    from deqi.theories.scoreboard import in_words
+
+    return "\n".join(f"- {line}" for line in in_words(_board().rows))
+
+
+def _matrix() -> str:
+    from deqi.theories.scoreboard import MATRIX
+
+    return f"```text\n{MATRIX.read_text(encoding='utf-8')}```"
+
+
+def _conflicts() -> str:
+    from deqi.theories.scoreboard import conflicts
+
+    return _rows(("question", "met", "findings"), (
+        (c["conflict"], f"{c['met']} of {c['of']}",
+         ", ".join(f"`{id}` {told}" for id, told in c["experiments"].items()))
+        for c in conflicts(_board().rows)))
+
+
+def _apart() -> str:
+    from deqi.theories import discriminate, report
+    from deqi.theories.scoreboard import ties
+
+    ranks = report.best(discriminate.ranking([tuple(pair["theories"]) for pair in ties(_board().rows)]))
+    return _rows(("pair", "experiment", "bits with 40 an arm", "people an arm for 80 % power"), (
+        (" / ".join(r.theories), r.candidate.says, f"{r.bits:.2f}", r.people_per_arm or "none would do")
+        for r in ranks))
+
+
+def _yardsticks() -> str:
+    from deqi.theories.yardsticks import comparisons
+
+    return _rows(("model", "quantity", "published", "here", "unit", "source"), (
+        (c.model, c.quantity, f"{c.published:.4g}", f"{c.value:.4g}", c.unit, c.source) for c in comparisons()))
+
+
+def _bench_words() -> str:
+    from deqi.theories.bodies import bodies
+    from deqi.theories.readouts import DERIVED
+    from deqi.theories.statistics import STATISTICS
+    from deqi.theories.stimulus import stimuli
+
+    return "\n\n".join((
+        _rows(("body", "what it is"), ((f"`{b.name}`", b.says) for b in bodies().values())),
+        _rows(("stimulus (`do`)", "what it is"), ((f"`{name}`", row["says"]) for name, row in stimuli().items())),
+        _rows(("read-out beside signals and states", "unit", "meaning"),
+              ((f"`{r.name}`", r.unit, r.meaning) for r in DERIVED)),
+        _rows(("statistic", "moments", "comparison", "meaning"), (
+            (f"`{name}`", s.moments or "", "yes" if s.compares else "", s.meaning) for name, s in STATISTICS.items()))))
+
+
+def _band_rules() -> str:
+    from deqi.theories.bands import rules
+
+    return _rows(("rule", "takes", "why"), ((f"`{name}`", ", ".join(row.get("from", ())), row["why"])
+                                           for name, row in rules()["rules"].items()))
 
 
 def _equations() -> str:
@@ -210,5 +302,8 @@ TABLES: dict[str, Callable[..., str]] = {
     "plan-words": _plan_words, "plan-modifiers": _plan_modifiers, "plan-assumptions": _plan_assumptions,
     "plan-limits": _plan_limits, "not-modelled": _not_modelled, "red-flags": _red_flags, "conditions": _conditions,
     "contraindications": _contraindications, "medicines": _medicines, "applicability": _applicability,
+    "theory": _theory, "score": _score, "matrix-in-words": _matrix_in_words, "matrix": _matrix,
+    "conflicts": _conflicts, "apart": _apart, "yardsticks": _yardsticks, "bench-words": _bench_words,
+    "band-rules": _band_rules,
     "averages": _averages, "anchors": _anchors, "commands": _commands, "evidence-counts": _evidence_counts,
 }

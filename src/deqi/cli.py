@@ -127,6 +127,36 @@ def anchors(patients: Annotated[int, typer.Option("--patients", min=64)] = 4000,
 
 
 @app.command()
+def theories(experiments: Annotated[Path | None, typer.Option("--experiments", metavar="FILE.yaml",
+                                                              help="your experiments instead of those that ship")
+                                    ] = None,
+             theory: Annotated[str | None, typer.Option("--theory", metavar="NAME", help="one theory only")] = None,
+             report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html", help="where the page goes")
+                               ] = None,
+             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Put the theories on trial: every published experiment, with the whole model and without each theory."""
+    from .theories import experiment, scoreboard
+
+    _check_places(report, json_path)
+    asked = experiment.shipped() if experiments is None else experiment.load(experiments)
+    chosen = scoreboard.of_theory(asked, theory)
+    if not chosen:
+        raise InputError("no experiment of this theory", file=str(experiments), field="--theory", found=theory,
+                         accepted=", ".join(dict.fromkeys(e.theory for e in asked)))
+    with _working(f"running {len(chosen)} experiments", json_path):
+        board = scoreboard.run(chosen)
+        if report is not None:
+            from .theories import report as page
+
+            page.write(board, report)
+    _emit(board.as_json(), json_path)
+    if json_path != "-":
+        print("\n".join(scoreboard.lines(board)))
+        if report is not None:
+            print(f"\nThe page is in {report}.")
+
+
+@app.command()
 def evidence(id: Annotated[str | None, typer.Argument(metavar="[ID]", help="fact id")] = None,
              json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Show the fact behind a number, with its source; without an id, what facts there are."""

@@ -227,7 +227,6 @@ def as_markdown(system: System = BODY) -> str:
 
 
 def _room_on_paper(room: Room, system: System) -> str:
-    found = trace(room, system)
     about = inspect.getdoc(sys.modules[room.signals.__module__]) or ""
     parts = [f"## {room.title}\n", about, ""]
     if room.states:
@@ -235,22 +234,33 @@ def _room_on_paper(room: Room, system: System) -> str:
             (f"`{state.name}`", state.unit, state.meaning) for state in room.states))]
     parts += ["### Signals\n", _table(("signal", "unit", "meaning"), (
         (f"`{signal.name}`", signal.unit, signal.meaning) for signal in room.writes))]
-    parts += _formulas({_name(symbol("s", name)): (value,) for name, value in found.signals.items()})
-    if room.states:
-        slopes = {_name(symbol("u", name)): (gain, found.loss[name]) for name, gain in found.production.items()}
-        form = r"\frac{{d\,{left}}}{{dt}} = {} - \left({}\right) {left}"
-        parts += ["### Rates of change, per day\n", *_formulas(slopes, form)]
-    if found.jump:
-        jumps = {_name(symbol("u", name)): (value,) for name, value in found.jump.items()}
-        parts += ["### At the end of a session\n", *_formulas(jumps, "{left}^{{+}} = {}")]
+    written = formulas(room, system)
+    parts += [f"$$ {line} $$\n" for line in written["signals"]]
+    for part, title in (("rates", "Rates of change, per day"), ("jump", "At the end of a session")):
+        if written[part]:
+            parts += [f"### {title}\n", *(f"$$ {line} $$\n" for line in written[part])]
     parts += ["### Parameters\n", _table(("parameter", "value", "range", "unit", "source", "meaning"), (
         (f"`{q.name}`", f"{q.value:g}", f"{q.low:g} to {q.high:g}", q.unit, f"`{q.source}`", q.meaning)
         for q in room.parameters))]
     return "\n".join(parts)
 
 
+def formulas(room: Room, system: System = BODY) -> dict[str, list[str]]:
+    """The equations of a room in LaTeX: its `signals`, its `rates` per day, and its `jump` at the end of a session."""
+    found = trace(room, system)
+    slopes = {_name(symbol("u", name)): (gain, found.loss[name]) for name, gain in found.production.items()}
+    return {
+        "signals": _formulas({_name(symbol("s", name)): (value,) for name, value in found.signals.items()}),
+        "rates": _formulas(slopes, r"\frac{{d\,{left}}}{{dt}} = {} - \left({}\right) {left}"),
+        "jump": _formulas({_name(symbol("u", name)): (value,) for name, value in found.jump.items()},
+                          "{left}^{{+}} = {}"),
+    }
+
+
 def _formulas(equations: Mapping[str, tuple[sp.Expr, ...]], form: str = "{left} = {}") -> list[str]:
-    """Equations in display, what is long and repeated written once before them."""
+    """Equations in LaTeX, what is long and repeated written once before them."""
+    if not equations:
+        return []
     shared, reduced = sp.cse([value for values in equations.values() for value in values], order="none")
     short: dict[sp.Symbol, sp.Expr] = {}
     lines: list[str] = []
@@ -258,11 +268,11 @@ def _formulas(equations: Mapping[str, tuple[sp.Expr, ...]], form: str = "{left} 
         value = value.xreplace(short)
         short[name] = value if value.count_ops() < 5 else sp.Symbol(f"z_{{{len(lines) + 1}}}", real=True)
         if short[name] is not value:
-            lines.append(f"$$ {short[name].name} = {_latex(value)} $$\n")
+            lines.append(f"{short[name].name} = {_latex(value)}")
     written = (_latex(value.xreplace(short)) for value in reduced)
     for left, values in equations.items():
         right = form.format(*(next(written) for _ in values), left=left).replace("= 0 - ", "= - ")
-        lines.append(f"$$ {right} $$\n")
+        lines.append(right)
     return lines
 
 

@@ -41,14 +41,14 @@ def output_ratio_for(nrs: Any, p: Values) -> Any:
 
 
 def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
-    """Pain and pressure pain threshold."""
+    """Pain and pressure pain threshold; the gate takes conditioned inhibition off twice, on C and on its relay."""
     log_odds = logit(jnp.asarray(ANCHOR_NRS / 10.0)) + p.slope * (s.output_ratio - 1.0)
     felt = 10.0 * logistic(log_odds + p.sleep_slope * x.poor_sleep)
     left = s.fast_remainder * s.relief_remainder * jnp.exp(-s.context_effect)
     return {
         "nrs": jnp.minimum(felt * left, 10.0),
         "pressure_pain_threshold": (1.0 + 0.01 * s.threshold_rise)
-        / (s.nociceptor_gain * s.gain * (1.0 - s.conditioned_inhibition)),
+        / (s.nociceptor_gain * s.gain * jnp.square(1.0 - s.conditioned_inhibition)),
     }
 
 

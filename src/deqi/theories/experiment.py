@@ -253,7 +253,7 @@ def _number(field: str, value: object) -> float:
 
 def _moments(value: object, count: int, statistic: str) -> tuple[float, ...]:
     given = [] if value is None else value if isinstance(value, list) else [value]
-    if count and len(given) != count or not count and given:
+    if (count and len(given) != count) or (not count and given):
         raise InputError(f"statistic '{statistic}' takes {count or 'no'} moment{'s' * (count != 1)}",
                          field="at_minutes", found=shown(value),
                          accepted={0: "null", 1: "minutes since the start", 2: "[minutes, minutes]"}[count])

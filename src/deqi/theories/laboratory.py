@@ -95,8 +95,8 @@ def _march(system: System, params: Any, u0: Any, days: Any, inputs: Any, session
     def advance(u: Any, now: tuple[Any, Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         h, x, event = now
         after, begins, ends = step(system, u, params, x, h)
-        seen = tuple({name: _read(name, system, params, spoken, x, h) for name in reads} for spoken in (begins, ends))
-        return system.jump(after, params, event), seen
+        first, last = ({name: _read(name, system, params, spoken, x, h) for name in reads} for spoken in (begins, ends))
+        return system.jump(after, params, event), (first, last)
 
     _, seen = jax.lax.scan(advance, u0, (days, inputs, session))
     return seen
@@ -194,7 +194,8 @@ def batches(wanted: Iterable[tuple[Arm, frozenset[str], float, str]]) -> list[Ba
     for size, rows in sorted(by_size.items()):
         laid = tuple(lay(arm, watch[arm]) for arm, _ in rows)
         names = tuple(sorted(set().union(*(reads[row] for row in rows))))
-        made.append(Batch(tuple(rows), laid, names, _stack(laid, size, lambda grid: grid.lengths / MINUTES_PER_DAY, 0.0),
+        made.append(Batch(tuple(rows), laid, names,
+                          _stack(laid, size, lambda grid: grid.lengths / MINUTES_PER_DAY, 0.0),
                           {item.name: _stack(laid, size, lambda grid, n=item.name: grid.inputs[n], item.rest)
                            for item in INPUTS},
                           {item.name: _stack(laid, size, lambda grid, n=item.name: grid.session[n], item.rest)

@@ -139,9 +139,9 @@ def _conflicts() -> str:
 
 def _apart() -> str:
     from deqi.theories import discriminate, report
-    from deqi.theories.scoreboard import ties
+    from deqi.theories.scoreboard import tied
 
-    ranks = report.best(discriminate.ranking([tuple(pair["theories"]) for pair in ties(_board().rows)]))
+    ranks = report.best(discriminate.ranking(tied(_board().rows)))
     return _rows(("pair", "experiment", "bits with 40 an arm", "people an arm for 80 % power"), (
         (" / ".join(r.theories), r.candidate.says, f"{r.bits:.2f}", r.people_per_arm or "none would do")
         for r in ranks))

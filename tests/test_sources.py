@@ -61,7 +61,8 @@ def test_names_of_states_signals_and_inputs_are_told_once() -> None:
 
 
 def test_the_states_are_those_of_the_design() -> None:
-    assert set(BODY.state_names) == set("""
+    """With two more: guarding that comes and goes with pain (M4), and what four weeks of stretching leave."""
+    assert set(BODY.state_names) == {"guarding_reflex", "flexibility"} | set("""
         nucleotide adenosine mu_peptide kappa_peptide monoamine cck csf_endorphin mu_tolerance kappa_tolerance
         session_relief carry_over irritant inflammation resolution repair ngf_sensitisation vagal_drive crp
         cgrp_release vasodilation nitric_oxide cold_constriction lactate acid atp oxygen skin_temperature

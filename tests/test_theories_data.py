@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,15 @@ def test_bodies_and_stimuli_have_sources_that_may_shape_them() -> None:
 class TestBands:
     def test_all_are_those_first_registered(self) -> None:
         assert {registered(e) for e in shipped()} == {"as registered"}
-        assert set(bands.register()) == {e.id for e in shipped()}
+        assert bands.withdrawn(shipped()) == ["cortex_reflex_not_lowered"], "not_run.yaml says why"
+
+    def test_another_question_under_the_same_band_shows(self) -> None:
+        item = next(e for e in shipped() if e.id == "ht_pt_plateau")
+        assert not bands.question_changed(item)
+        assert bands.question_changed(replace(item, readout="nrs"))
+        assert bands.question_changed(replace(item, use="validate"))
+        changed = {e.id for e in shipped() if bands.question_changed(e)}
+        assert 0 < len(changed) < 60 and "stretch_4wk" in changed
 
     def test_a_later_change_shows(self) -> None:
         item = next(e for e in shipped() if e.id == "ht_pt_plateau")
@@ -119,13 +128,42 @@ WRONG = [
     ({"care": "moxibustion 30 min"}, "care", "acupuncture"),
     ({"care": {"do": "tems", "minutes": 30}}, "care.do", "tens"),
     ({"care": {"minutes": 30, "a_betta": 5}}, "care.a_betta", "a_beta"),
-    ({"care": {"a_beta": 5}}, "care.minutes", "number"),
+    ({"care": {"a_beta": 5}}, "care.minutes", "above 0"),
     ({"source": {}}, "source", "doi"),
     ({"source": {"fact": "nothing_like_it"}}, "source.fact", "evidence"),
     ({"use": "calibration"}, "use", "calibrate"),
     ({"rule": "sise", "required": None}, "rule", "size"),
-    ({"rule": "sd", "required": None, "published": {"value": 1}}, "published.sd", "number"),
+    ({"rule": "sd", "required": None, "published": {"value": 1}}, "published.sd", "sd: ..., n: ..."),
     ({"statistic": "time_to", "at_minutes": None}, "level", "level"),
+    ({"at_minutes": -5}, "at_minutes", "0 or more"),
+    ({"watch_minutes": -5}, "watch_minutes", "0 or more"),
+    ({"set": {"nrs": 50}}, "set.nrs", "0 to 10"),
+    ({"set": {"naloxone_mg_per_kg": -1}}, "set.naloxone_mg_per_kg", "0 or more"),
+    ({"near": [20, 30]}, "near", "wider"),
+    ({"required": [10, 10]}, "required", "low"),
+    ({"rule": "sd"}, "rule", "not both"),
+    ({"rule": ["sd"], "required": None}, "rule", "size"),
+    ({"readout": ["nrs"]}, "readout", "nrs"),
+    ({"body": []}, "body", "human_clbp"),
+    ({"conflict": ["a"]}, "conflict", "text"),
+    ({"by_construction": "yes"}, "by_construction", "true"),
+    ({"source": {"doi": ""}}, "source.doi", "number or address"),
+    ({"source": "Smith 2010"}, "source", "cite"),
+    ({"care": []}, "care", "sentence"),
+    ({"care": {}}, "care", "minutes"),
+    ({"care": {"do": ["tens"]}}, "care.do", "tens"),
+    ({"care": {"do": "cold_pressor", "minute": 5}}, "care.minute", "minutes"),
+    ({"care": {"do": "cold_pressor", "minutes": 0}}, "care.minutes", "above 0"),
+    ({"care": {"a_beta": 1, "minutes": -5}}, "care.minutes", "above 0"),
+    ({"care": {"a_beta": 1, "minutes": 5, "start_minutes": -60}}, "care.start_minutes", "0 or more"),
+    ({"care": {"a_beta": 1, "minutes": 5, "times": 2}}, "care.every_minutes", "minutes"),
+    ({"care": {"a_beta": 1, "minutes": 5, "times": float("nan")}}, "care.times", "number"),
+    ({"statistic": "ratio_to", "compare": {}}, "compare", "set"),
+    ({"statistic": "ratio_to", "compare": "nothing"}, "compare", "care: nothing"),
+    ({"rule": "sd", "required": None, "published": {"value": 1, "SD": 2, "n": 3}}, "published.sd", "sd"),
+    ({"rule": "sd", "required": None, "published": {"value": 1, "sd": 2, "n": 0}}, "published.n", "above 0"),
+    ({"rule": "paired", "required": None, "published": {
+        "before": 0, "sd_before": 1, "after": 2, "sd_after": 1, "n": 3}}, "published.before", "above 0"),
 ]
 
 

@@ -74,6 +74,16 @@ class TestStatistics:
     def test_known_curve(self, name: str, q: Question, answer: float) -> None:
         assert self.ask(name, q) == pytest.approx(answer, rel=2e-3)
 
+    def test_before_the_moment_of_the_base_nothing_counts(self) -> None:
+        late = curve(lambda t: np.where(t < 5, 0.0, rise_and_fall(t)), 300, 60)
+        of = STATISTICS["time_of_peak"].of
+        assert float(of(late, None, Question(base_at=6.0), Question())) == pytest.approx(60)
+        assert float(of(late, None, Question(base=100.0), Question())) < 5
+
+    def test_what_outlasts_the_watch_has_no_end(self) -> None:
+        short = curve(rise_and_fall, 65, 60)
+        assert math.isinf(float(STATISTICS["half_life_after_end"].of(short, None, Question(), Question())))
+
     def test_comparisons(self) -> None:
         half = curve(lambda t: 100 + 0.5 * (rise_and_fall(t) - 100), 300, 60)
         at = Question((60.0,))
@@ -111,6 +121,8 @@ class TestLaboratory:
         assert row["required"] == pytest.approx([22.0, 38.0], abs=0.1) and row["band"] == "not registered"
         assert row["verdict"] in scoreboard.VERDICTS and row["value_without"] == pytest.approx(0, abs=15)
         assert row["value"] > row["value_without"]
+        shown = deqi("theories", "--experiments", path).out
+        assert "ea_at_the_knee" in shown and f"{row['value']:.4g}" in shown
 
     def test_bad_files_and_theories_end_with_one_message(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.yaml"
@@ -136,12 +148,18 @@ class TestLaboratory:
         from laboratory import exposure
         from laboratory import run as clinic
 
-        asked = experiment({
+        asked = experiment({  # both with the parameters that ship
             "id": "x", "theory": "gate", "source": {"cite": "none"}, "body": "human_clbp", "readout": "nrs",
             "care": {"needle_local": 1.0, "mu_weight": 0.99, "surround": 3.0, "minutes": 30}, "statistic": "value_at",
             "at_minutes": 29.9, "required": [0, 10]})
         there = clinic([exposure(0, 30, needle_local=1.0, mu_weight=0.99, surround=3.0)], 60, ("nrs",)).at("nrs", 29.9)
-        assert measure([asked], {}, [WHOLE])[0, 0] == pytest.approx(there, abs=0.01)
+        assert measure([asked], fitted_values(), [WHOLE])[0, 0] == pytest.approx(there, abs=0.01)
+
+    def test_a_number_does_not_depend_on_what_else_is_run(self) -> None:
+        chosen = [e for e in shipped() if e.id in ("dcf_adenosine", "dcf_duration", "ht_pt_offset_halflife")]
+        together = measure(chosen, {}, [WHOLE])[:, 0]
+        alone = [measure([e], {}, [WHOLE])[0, 0] for e in chosen]
+        assert together == pytest.approx(alone, rel=1e-9)
 
     def test_blockade_reaches_the_body(self) -> None:
         asked = {"id": "x", "theory": "neurotransmitters", "source": {"cite": "none"}, "body": "human_clbp",
@@ -202,8 +220,10 @@ class TestScoreboard:
 
 def told(value: str, without: dict[str, str], *, kind: str = "cross", theory: str = "gate") -> Row:
     """A row with given verdicts."""
-    e: Any = SimpleNamespace(id="x", theory=theory, kind=kind, conflict=None)
-    return Row(e, 0.0, value, {t: (0.0, without.get(t, "within")) for t in THEORIES}, "as registered", None)
+    e: Any = SimpleNamespace(id="x", theory=theory, kind=kind, conflict=None, readout="nrs", statistic="value_at")
+    alone = {t: (0.0, without.get(t, "within")) for t in THEORIES}
+    pairs = {pair: (0.0, without.get("+".join(pair), "within")) for pair in scoreboard.PAIRS}
+    return Row(e, 0.0, value, alone, pairs, (0.0, "within"), "as registered", False, None)
 
 
 @pytest.mark.parametrize("row, earned", [
@@ -219,11 +239,36 @@ def test_a_theory_earns_only_what_is_within_with_it_and_outside_without(row: Row
     assert row.earned_by == earned
 
 
-def test_ties_are_pairs_that_the_same_experiments_need() -> None:
-    rows = [told("within", {"gate": "outside", "muscle": "outside"}), told("within", {"gate": "outside"})]
-    rows[1].experiment.id = "y"  # type: ignore[misc]
-    (pair,) = scoreboard.ties(rows)
-    assert pair == {"theories": ["gate", "muscle"], "both": ["x"], "either": 2, "share": 0.5}
+def test_a_number_that_cannot_be_formed_without_a_theory_is_not_earned() -> None:
+    row = told("within", {"gate": "outside"})
+    assert replace(row, without=row.without | {"gate": (math.nan, "outside")}).earned_by == ()
+    own: Any = SimpleNamespace(**vars(row.experiment) | {"readout": "flow"})
+    assert replace(row, experiment=own, without=row.without | {"circulation": (0.0, "outside")}).earned_by == ("gate",)
+
+
+def test_a_tie_is_an_experiment_that_either_of_two_theories_is_enough_for() -> None:
+    both = told("within", {"gate": "outside", "muscle": "outside", "gate+muscle": "outside"})
+    either = told("within", {"gate+muscle": "outside"})
+    neither = told("within", {})
+    assert both.either == () and either.either == (("gate", "muscle"),) and neither.either == ()
+    (pair,) = scoreboard.ties([both, either, neither])
+    assert pair == {"theories": ["gate", "muscle"], "either": ["x"], "both": ["x"]}
+    assert scoreboard.tied([both]) == [("gate", "muscle")]
+
+
+@pytest.mark.parametrize("statistic, required, value, said", [
+    ("effect_share_at", [105, None], 99.97, True), ("effect_share_at", [105, None], 104, False),
+    ("fall_at", [4, 8], 0.1, True), ("fall_at", [4, 8], 3.0, False), ("fall_at", [-2, 2], 3.0, False),
+    ("value_at", [4, 8], 3.0, False),
+])
+def test_near_that_is_nearer_to_no_effect_is_told(statistic: str, required: list[Any], value: float,
+                                                  said: bool) -> None:
+    asked = {"id": "x", "theory": "gate", "source": {"cite": "none"}, "body": "human_clbp", "care": "nothing",
+             "readout": "nrs", "statistic": statistic, "at_minutes": 1, "required": required}
+    if STATISTICS[statistic].compares:
+        asked["compare"] = {"body": "human_healthy"}
+    row = replace(told("near", {}), experiment=experiment(asked), value=value)
+    assert row.near_to_nothing is said
 
 
 class Forbidden:

@@ -43,7 +43,7 @@ PARAMETERS = (
     Parameter("surround_recruited", 1.0, "1", "ea_wdr_inhibition_seg_low", 0.2, 3.0,
               "share of the surround that a needle's A-beta volleys recruit; set to 1 in the published network"),
     Parameter("d_descending", 0.3, "1", "cpm_healthy_during", 0.1, 0.5,
-              "share of the C drive that full descending inhibition removes in man; 0.78 in the rat"),
+              "share of the C drive that painful stimulation elsewhere removes in man; 0.78 in the rat"),
     Parameter("conditioning", 0.6, "1", "lbp_cpm_smd", 0.2, 1.0,
               "conditioned modulation in chronic low back pain as a share of the healthy response"),
     Parameter("conditioning_opioid", 0.3, "1", "dnic_by_needling_acupoint", 0.05, 0.8,
@@ -79,10 +79,10 @@ WRITES = (
 
 
 def output(C: Any, k: Any, B: Any, A: Any, S: Any, H: Any, p: Values) -> Any:
-    """Projection output P in Hz for C, A-beta, A-delta and surround drive, gain k and descending inhibition H."""
+    """Projection output P in Hz for C, A-beta, A-delta and surround drive, gain k and descending inhibition H (0-1)."""
     I = p.MI * saturation(B, p.KI)
     J = p.MJ * power(S, p.nJ) / (power(S, p.nJ) + p.KJ ** p.nJ)
-    open_share = 1.0 - p.d_descending * H
+    open_share = 1.0 - H
     off = -p.wI * I - p.wJ * J
     u = jnp.maximum(softplus(p.aC * C * open_share + off, p.bE) - softplus(off, p.bE), 0.0)
     E = p.FE * saturation(u, p.FE)
@@ -116,8 +116,8 @@ def _resting(C: Any, p: Values) -> Any:
 def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
     """Output ratio of the gate under the drives and inputs of the moment."""
     k = u.gate_gain * u.consolidated_gain
-    conditioned = p.conditioning * x.needle_noxious * (1.0 - p.conditioning_opioid * s.mu_blocked)
-    H = 1.0 - (1.0 - conditioned) * (1.0 - s.descending_monoamine)
+    conditioned = p.conditioning * x.needle_noxious * (1.0 - p.conditioning_opioid * s.mu_lost)
+    H = 1.0 - (1.0 - p.d_descending * conditioned) * (1.0 - s.descending_monoamine)
     P = output(s.c_drive, k, x.a_beta, x.a_delta, p.surround_recruited * x.surround + s.warm_afferents, H, p)
     return {"output_ratio": P / _resting(s.reference_drive, p), "gain": k,
             "conditioned_inhibition": p.d_descending * conditioned}
@@ -132,7 +132,7 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     """
     threshold = p.C_star * jnp.maximum(s.resting_drive, s.reference_drive)
     ltp = p.a_ltp * jnp.square(jnp.maximum(s.c_drive - threshold, 0.0) / s.reference_drive)
-    ltd = p.a_ltd * p.conditioning * x.ltd_drive * (1.0 - p.depression_opioid * s.mu_blocked)
+    ltd = p.a_ltd * p.conditioning * x.ltd_drive * (1.0 - p.depression_opioid * s.mu_lost)
     fade, slow_fade = 1.0 / p.tau_gain_days, 1.0 / p.tau_consolidated_days
     up = p.consolidation * jnp.maximum(u.gate_gain - 1.0, 0.0)
     down = p.consolidation * jnp.maximum(1.0 - u.gate_gain, 0.0)

@@ -24,13 +24,15 @@ PARAMETERS = (
     Parameter("sustained_minutes", 5.0, "min", "hreflex_time", 2, 15,
               "effective minutes of a session for half of that fall; short needling does nothing"),
     Parameter("tau_A_minutes", 60.0, "min", "hreflex_time", 30, 180, "return of motoneuron excitability"),
-    Parameter("g_pain", 0.45, "1", "guard_exp_pain", 0.2, 0.6, "share of guarding that follows pain"),
+    Parameter("g_pain", 0.45, "1", "guard_exp_pain", 0.2, 0.6, "share of guarding that follows the pain of the moment"),
     Parameter("g_fear", 0.25, "1", "assumed", 0.1, 0.5, "share that follows fear"),
     Parameter("g_learned", 0.30, "1", "frr_smd", 0.1, 0.5, "share that is learned"),
     Parameter("fear", 1.0, "1", "assumed", 0, 2.5, "fear of movement over its mean in chronic low back pain"),
     Parameter("learned", 1.0, "0-1", "frr_smd", 0, 1, "1 in chronic pain, 0 in acute pain and in health"),
     Parameter("P_0", 6.0, "NRS", "assumed", 4, 7, "pain at which guarding is that of the reference patient"),
-    Parameter("tau_G_days", 14.0, "days", "assumed", 3, 60, "change of guarding"),
+    Parameter("tau_G_days", 14.0, "days", "assumed", 3, 60, "change of guarding by fear and by what is learned"),
+    Parameter("tau_reflex_minutes", 5.0, "min", "guard_exp_pain", 1, 20,
+              "guarding that comes and goes with the pain of the moment; gone when a test pain ends"),
     Parameter("fear_quietened", 0.5, "1", "ex_who", 0, 0.9, "share of fear that regular training takes away"),
     Parameter("k_guarding", 0.11, "1", "myo_stiff_cLBP", 0.05, 0.15, "stiffness per unit of guarding"),
     Parameter("k_endplate", 0.04, "1", "myo_stiff_healthy", 0, 0.1, "stiffness per unit of end-plate activity"),
@@ -39,6 +41,9 @@ PARAMETERS = (
     Parameter("tau_stretch_minutes", 0.2, "min", "stretch_creep", 0.15, 0.27, "creep within a stretch, 12 s"),
     Parameter("tolerance_gain", 8.0, "deg", "stretch_recovery", 3, 15, "range of motion gained by an intense stretch"),
     Parameter("tau_T_minutes", 30.0, "min", "stretch_recovery", 10, 40, "loss of it; still there at 30 min, not at 60"),
+    Parameter("flexibility_per_minute", 0.13, "deg/min", "stretch_4wk", 0.03, 0.5,
+              "lasting range of motion per minute of an intense stretch; 17 degrees in four weeks of daily stretching"),
+    Parameter("tau_flexibility_days", 60.0, "days", "assumed", 20, 180, "loss of that range"),
     Parameter("phi", 0.127, "1", "lumbar_train_freq", 0.08, 0.2, "capacity gained per session"),
     Parameter("refractory_days", 7.0, "days", "lumbar_train_freq", 4, 10, "refractory constant between sessions"),
     Parameter("tau_C_days", 57.4, "days", "lumbar_detrain", 40, 80, "loss of capacity without training, 8.2 weeks"),
@@ -60,9 +65,11 @@ PARAMETERS = (
 STATES = (
     State("endplate_activity", "1", "trigger-point activity, 1 untreated"),
     State("motor_excitability", "1", "deviation of motoneuron excitability", positive=False),
-    State("guarding", "1", "guarding, 1 in the mean patient with chronic pain, 0 in health"),
+    State("guarding", "1", "guarding by fear and by what is learned"),
+    State("guarding_reflex", "1", "guarding by the pain of the moment"),
     State("viscoelastic", "1", "deviation of stiffness after a stretch, share", positive=False),
     State("stretch_tolerance", "deg", "gain of range of motion after a stretch"),
+    State("flexibility", "deg", "lasting gain of range of motion by regular stretching"),
     State("capacity", "0-1", "trunk capacity above untrained"),
     State("maintenance", "0-1", "how recently trained"),
     State("soreness", "1", "training soreness"),
@@ -74,29 +81,38 @@ WRITES = (
     Signal("muscle_source", "1", 1.0, "musculoskeletal drive, 1 in the untreated reference patient"),
     Signal("stiffness", "1", 1.15, "stiffness over that of healthy muscle"),
     Signal("endplate_noise", "uV", 21.0, "end-plate noise"),
+    Signal("total_guarding", "1", 1.0, "guarding, 1 in the mean patient with chronic pain, 0 in health"),
+    Signal("range_of_motion", "deg", 0.0, "range of motion gained"),
 )
 
 
 def signals(u: Values, p: Values, x: Values, s: Values) -> dict[str, Any]:
     """Drive to the gate and observables."""
-    drive = (p.w_G * u.guarding + p.w_E * u.endplate_activity + p.w_q * u.fatigued + p.w_S * u.soreness
+    guarding = u.guarding + u.guarding_reflex
+    drive = (p.w_G * guarding + p.w_E * u.endplate_activity + p.w_q * u.fatigued + p.w_S * u.soreness
              - p.w_C * u.capacity)
     return {
         "muscle_source": jnp.maximum(drive, 0.0) / (p.w_G + p.w_E),
-        "stiffness": 1.0 + p.k_guarding * u.guarding + p.k_endplate * u.endplate_activity + u.viscoelastic,
+        "stiffness": 1.0 + p.k_guarding * guarding + p.k_endplate * u.endplate_activity + u.viscoelastic,
         "endplate_noise": p.stiffness_epn_uV * u.endplate_activity,
+        "total_guarding": guarding,
+        "range_of_motion": u.stretch_tolerance + u.flexibility,
     }
 
 
-def _guarding_target(pain: Any, maintenance: Any, excitability: Any, p: Values) -> Any:
+def _learned_guarding(maintenance: Any, excitability: Any, p: Values) -> Any:
     fear = p.fear * (1.0 - p.fear_quietened * maintenance)
-    target = p.g_pain * pain / p.P_0 + p.g_fear * fear + p.g_learned * p.learned
-    return target * jnp.maximum(1.0 + excitability, 0.0)
+    return (p.g_fear * fear + p.g_learned * p.learned) * jnp.maximum(1.0 + excitability, 0.0)
+
+
+def _reflex_guarding(pain: Any, excitability: Any, p: Values) -> Any:
+    return p.g_pain * pain / p.P_0 * jnp.maximum(1.0 + excitability, 0.0)
 
 
 def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, Any]]:
     """Trigger point, guarding, stretch, capacity, soreness and the three compartments of fatigue."""
     k_A = MINUTES_PER_DAY / p.tau_A_minutes
+    k_reflex = MINUTES_PER_DAY / p.tau_reflex_minutes
     k_V = MINUTES_PER_DAY * (x.stretch / p.tau_stretch_minutes + 1.0 / p.tau_V_minutes)
     k_T = MINUTES_PER_DAY * (x.stretch / p.tau_stretch_minutes + 1.0 / p.tau_T_minutes)
     stretched = MINUTES_PER_DAY * x.stretch / p.tau_stretch_minutes
@@ -109,10 +125,11 @@ def rates(u: Values, p: Values, x: Values, s: Values) -> dict[str, tuple[Any, An
     return {
         "endplate_activity": (p.E_0 * (1.0 + p.e_O * s.hypoxia) / p.tau_E_days, 1.0 / p.tau_E_days),
         "motor_excitability": (0.0, k_A),
-        "guarding": (_guarding_target(s.nrs, u.maintenance, u.motor_excitability, p) / p.tau_G_days,
-                     1.0 / p.tau_G_days),
+        "guarding": (_learned_guarding(u.maintenance, u.motor_excitability, p) / p.tau_G_days, 1.0 / p.tau_G_days),
+        "guarding_reflex": (_reflex_guarding(s.nrs, u.motor_excitability, p) * k_reflex, k_reflex),
         "viscoelastic": (-stretched * p.stretch_step * x.stretch, k_V),
         "stretch_tolerance": (stretched * p.tolerance_gain * x.stretch, k_T),
+        "flexibility": (MINUTES_PER_DAY * p.flexibility_per_minute * x.stretch, 1.0 / p.tau_flexibility_days),
         "capacity": (0.0, jnp.maximum(1.0 - u.maintenance, 0.0) / p.tau_C_days),
         "maintenance": (0.0, 1.0 / p.tau_m_days),
         "soreness": (p.soreness_per_load * x.load, 1.0 / p.tau_S_days),
@@ -139,7 +156,8 @@ def jump(u: Values, p: Values, session: Values) -> dict[str, Any]:
 def rest(p: Values, s: Values) -> dict[str, Any]:
     """Untreated end plates, guarding in balance with the pain of the day, untrained."""
     quiet = {state.name: 0.0 for state in STATES}
-    return quiet | {"endplate_activity": p.E_0 * 1.0, "guarding": _guarding_target(s.nrs, 0.0, 0.0, p)}
+    return quiet | {"endplate_activity": p.E_0 * 1.0, "guarding": _learned_guarding(0.0, 0.0, p),
+                    "guarding_reflex": _reflex_guarding(s.nrs, 0.0, p)}
 
 
 MUSCLE = Room("muscle", "Muscle relaxation", STATES, PARAMETERS, WRITES, signals, rates, rest, jump)

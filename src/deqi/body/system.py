@@ -43,6 +43,18 @@ NRS_LOW, NRS_HIGH = 0.3, 9.7
 """Range within which a person can be anchored: the logit map never reaches 0 or 10."""
 
 
+LABORATORY = Path(__file__).with_name("laboratory.json")
+"""What the joint fit of the laboratory experiments made of the parameters (`deqi.theories.fit` writes it)."""
+
+
+@cache
+def laboratory() -> dict[str, dict[str, float]]:
+    """Room to parameter to fitted value; what is not there keeps the value that its room gives."""
+    import json
+
+    return json.loads(LABORATORY.read_text(encoding="utf-8")) if LABORATORY.exists() else {}
+
+
 class System:
     """The body: all rooms, each theory present or not.
 
@@ -56,7 +68,7 @@ class System:
         self.state_names = tuple(state.name for state in self.states)
 
     def parameters(self, without: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-        """Parameters of the reference patient, with some theories absent.
+        """Parameters of the reference patient as the laboratory leaves them, with some theories absent.
 
         Raises:
             EquationError: an unknown theory.
@@ -65,7 +77,8 @@ class System:
         for name in sorted(absent - set(THEORIES)):
             raise EquationError(f"no theory called {name!r}; accepted: {', '.join(THEORIES)}")
         present = {name: 0.0 if name in absent else 1.0 for name in THEORIES}
-        return {room.name: room.defaults() for room in self.rooms} | {"present": present}
+        known = laboratory()
+        return {room.name: room.defaults() | known.get(room.name, {}) for room in self.rooms} | {"present": present}
 
     def signals(self, u: Numbers, params: Parameters, x: Numbers) -> dict[str, Any]:
         """All signals at states `u` under inputs `x`."""
@@ -142,6 +155,11 @@ class System:
         own["resting_drive"] = jnp.where(params["present"]["gate"] > 0.5,
                                          gate.drive_for(ratio, own["C_ref"], Values(**params["gate"])),
                                          ratio * own["C_ref"])
+
+
+def parameters_hash() -> str:
+    """SHA-256 over the fitted parameters: which laboratory made a result."""
+    return sha256(LABORATORY.read_bytes() if LABORATORY.exists() else b"").hexdigest()
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..body.system import THEORIES, equations_hash
+from ..body.system import THEORIES, equations_hash, parameters_hash
 from ..care import Heat, Needling, Plan, sentences
 from ..evidence import document, evidence_hash
 from ..population.patients import phase_of
@@ -230,6 +230,7 @@ def provenance(seed: int, draws: int) -> dict[str, Any]:
     from .. import __version__
 
     return {"version": __version__, "posterior": None, "parameters": "prior, not yet calibrated",
-            "equations": equations_hash()[:16], "evidence": evidence_hash()[:16], "seed": seed, "patients": draws,
+            "equations": equations_hash()[:16], "laboratory": parameters_hash()[:16],
+            "evidence": evidence_hash()[:16], "seed": seed, "patients": draws,
             "date": datetime.date.today().isoformat(), "funding": table()["funding"],
             "update_policy": table()["update_policy"]}

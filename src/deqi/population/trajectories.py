@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..body.system import THEORIES, equations_hash
+from ..body.system import THEORIES, equations_hash, parameters_hash
 from ..care import load_plan, sentences
 from ..errors import InputError
 from ..evidence import evidence_hash
@@ -90,7 +90,8 @@ def run(plan: str, *, patients: int, population: str, baseline: float | None, we
     from .. import __version__
 
     made = {"version": __version__, "posterior": None, "calibration": "not yet calibrated",
-            "equations": equations_hash()[:16], "evidence": evidence_hash()[:16], "seed": seed,
+            "equations": equations_hash()[:16], "laboratory": parameters_hash()[:16],
+            "evidence": evidence_hash()[:16], "seed": seed,
             "plan": sentences(asked), "population": phase, "patients": patients, "without": list(without)}
     return Trajectories(np.vstack([people.person["nrs"][None], nrs]),
                         np.vstack([people.person["disability"][None], disability]), made)

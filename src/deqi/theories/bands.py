@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .experiment import Experiment
 
 REGISTER = Path(__file__).with_name("bands.lock.json")
+ROUNDING = 1e-6
+POSITIVE = frozenset({"n", "sd", "se", "spread", "before", "after", "sd_before", "sd_after"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,11 @@ class Band:
 
 
 def _inside(value: float, low: float | None, high: float | None) -> bool:
-    return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    """Within the bounds, up to rounding; what outlasts every watch (infinite) is above any bound."""
+    if math.isnan(value):
+        return False
+    return (low is None or value >= low - ROUNDING * max(1.0, abs(low))) and (
+        high is None or value <= high + ROUNDING * max(1.0, abs(high)))
 
 
 @cache
@@ -72,17 +78,25 @@ def band(rule: str | None, published: Mapping[str, float], required: list[float 
     Raises:
         InputError: an unknown rule, a number the rule needs and lacks, or a band upside down.
     """
-    if rule is not None and rule not in rules()["rules"]:
-        raise InputError("no such rule", field="rule", found=rule,
+    if rule is not None and (not isinstance(rule, str) or rule not in rules()["rules"]):
+        raise InputError("no such rule", field="rule", found=str(rule)[:60],
                          accepted=", ".join(rules()["rules"]) + nearest_hint(rule, rules()["rules"]))
     row: Mapping[str, Any] = rules()["rules"][rule] if rule else {}
+    if required is not None and rule not in (None, "dossier"):
+        raise InputError("a band that is written out takes no rule", field="rule", found=rule,
+                         accepted="required or a rule, not both")
     if required is None:
         required = row.get("required") or _computed(rule, row, published)
     low, high = required
-    if (low is None and high is None) or (None not in (low, high) and low > high):  # type: ignore[operator]
+    if (low is None and high is None) or (None not in (low, high) and low >= high):  # type: ignore[operator]
         raise InputError("not a band", field="required", found=str(required), accepted="[low, high], one may be null")
     centre = None if low is None or high is None else published.get("value", 0.5 * (low + high))
     near_low, near_high = near or _wider(low, high, centre)
+    if (near_low is None) != (low is None) or (near_high is None) != (high is None) or any(
+            inner is not None and outer is not None and outer > inner
+            for outer, inner in ((near_low, low), (high, near_high))):
+        raise InputError("narrower than required", field="near", found=str(near),
+                         accepted="a wider band, or leave it out")
     return Band(low, high, near_low, near_high)
 
 
@@ -92,7 +106,16 @@ def _computed(rule: str | None, row: Mapping[str, Any], published: Mapping[str, 
     needed = [*([] if {"before", "smd"} & set(row["from"]) else ["value"]), *row["from"]]
     for name in needed:
         if name not in published:
-            raise InputError(f"rule '{rule}' needs it", field=f"published.{name}", accepted="a number")
+            raise InputError(f"rule '{rule}' needs it", field=f"published.{name}",
+                             found=", ".join(published) or None, accepted="published: {" + ", ".join(
+                                 f"{name}: ..." for name in needed) + "}")
+        if name in POSITIVE and published[name] <= 0:
+            raise InputError("not above 0", field=f"published.{name}", found=published[name],
+                             accepted="a number above 0")
+    for name in published:
+        if name not in {*needed, "value"}:
+            raise InputError(f"rule '{rule}' does not take it", field=f"published.{name}", accepted=", ".join(needed)
+                             + nearest_hint(name, needed))
     p = published
     if rule == "smd":
         return [round(p["low"] * row["sd_nrs"], 4), round(p["high"] * row["sd_nrs"], 4)]
@@ -126,8 +149,8 @@ def _wider(low: float | None, high: float | None, centre: float | None) -> tuple
 
 
 @cache
-def register() -> dict[str, list[list[float | None]]]:
-    """Experiment id to [required, near] as first written down.
+def register() -> dict[str, list[Any]]:
+    """Experiment id to [required, near, digest of the question] as first written down.
 
     Raises:
         InputError: the register is not the one that its own hash names.
@@ -143,7 +166,23 @@ def registered(experiment: Experiment) -> str:
     first = register().get(experiment.id)
     if first is None:
         return "not registered"
-    return "as registered" if first == [experiment.band.required, experiment.band.near] else "changed"
+    return "as registered" if first[:2] == [experiment.band.required, experiment.band.near] else "changed"
+
+
+def question_changed(experiment: Experiment) -> bool:
+    """Whether what is done, read or asked, or its use, is other than when its band was registered."""
+    first = register().get(experiment.id)
+    return first is not None and first[2] != question_digest(experiment)
+
+
+def question_digest(experiment: Experiment) -> str:
+    """A short hash of all that decides an experiment's number, and of its use."""
+    return sha256(f"{experiment.use} {experiment.asked}".encode()).hexdigest()[:12]
+
+
+def withdrawn(experiments: Iterable[Experiment]) -> list[str]:
+    """Registered experiments that are no longer among these."""
+    return sorted(set(register()) - {e.id for e in experiments})
 
 
 def write_register(experiments: Iterable[Experiment]) -> int:
@@ -153,7 +192,7 @@ def write_register(experiments: Iterable[Experiment]) -> int:
         how many were added.
     """
     held = json.loads(REGISTER.read_text(encoding="utf-8"))["bands"] if REGISTER.exists() else {}
-    new = {e.id: [e.band.required, e.band.near] for e in experiments if e.id not in held}
+    new = {e.id: [e.band.required, e.band.near, question_digest(e)] for e in experiments if e.id not in held}
     bands = dict(sorted((held | new).items()))
     rows = ",\n".join(f"  {json.dumps(id)}: {json.dumps(row)}" for id, row in bands.items())
     REGISTER.write_text(f'{{"sha256": "{_digest(bands)}",\n "bands": {{\n{rows}\n}}}}\n', encoding="utf-8")

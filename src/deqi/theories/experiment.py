@@ -11,13 +11,13 @@ from typing import Any, get_args
 
 from .. import evidence
 from ..body.inputs import INPUT
-from ..body.system import THEORIES
+from ..body.system import BODY, THEORIES
 from ..care.course import nearest_hint, shown
 from ..errors import InputError
 from ..evidence._fact import Use
 from ..reading import read_mapping
 from .bands import Band, band
-from .bodies import Body, body, reference
+from .bodies import Body, bodies, body, reference
 from .readouts import STATE_NAMES, kind, readout
 from .statistics import STATISTICS, Question
 from .stimulus import doing
@@ -25,10 +25,15 @@ from .stimulus import doing
 FOLDER = Path(__file__).with_name("experiments")
 USES = tuple(use for use in get_args(Use) if use != "context")
 TEXTS = ("target", "conflict", "note")
+FLAGS = ("by_construction", "prior_informed")
 NUMBERS = ("from_minutes", "end_minutes", "watch_minutes", "level", "from_level")
 FIELDS = ("id", "theory", "source", "use", "body", "set", "care", "compare", "readout", "statistic", "at_minutes",
-          "published", "rule", "required", "near", "answer", *NUMBERS, *TEXTS)
+          "published", "rule", "required", "near", "answer", *NUMBERS, *TEXTS, *FLAGS)
 ARM_FIELDS = ("body", "set", "care", "at_minutes")
+MAY_BE_NEGATIVE = frozenset({"skin_step", "flare_log_hazard", "context_strength",
+                             *(state.name for state in BODY.states if not state.positive)})
+AFTERWARDS = 240.0
+"""Minutes that arms are watched after care, where the statistic seeks its own moment and the file does not say."""
 LONGEST_MINUTES = 60.0 * 24 * 7 * 104
 
 
@@ -63,6 +68,8 @@ class Experiment:
         rule: the rule of `bands.yaml` that made the band.
         yes_no: a finding told in words; counted apart from numbers.
         kind: `internal` or `cross`.
+        by_construction: the equations give this answer whatever their parameters, or a parameter is this datum.
+        prior_informed: kept out of the fit, but a prior or a body's table was chosen with the finding in view.
     """
 
     id: str
@@ -83,6 +90,14 @@ class Experiment:
     target: str | None
     conflict: str | None
     note: str | None
+    by_construction: bool
+    prior_informed: bool
+
+    @property
+    def asked(self) -> str:
+        """All that decides its number, as text: arms, read-out, statistic, moments."""
+        arms = " against ".join(arm.key for arm in self.arms)
+        return f"{arms} | {self.readout} | {self.statistic} | {self.question} | {self.compare_question}"
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -121,6 +136,9 @@ def load(path: str | Path) -> tuple[Experiment, ...]:
     """
     file = str(path)
     content = read_mapping(path)
+    if isinstance(content, Mapping) and set(content) == {"experiments"}:
+        raise InputError("the list stands by itself", file=file, field="experiments",
+                         accepted="- id: ... at the top of the file, without a key around it")
     items = [content] if isinstance(content, Mapping) else content
     if not isinstance(items, list) or not items:
         raise InputError("not a list of experiments", file=file, found=shown(content),
@@ -161,23 +179,32 @@ def experiment(item: object) -> Experiment:
                          accepted="the fields of the other arm that differ" if compares else "null")
     at = _moments(item.get("at_minutes"), STATISTICS[statistic].moments, statistic)
     numbers = {name: _number(name, item[name]) for name in NUMBERS if item.get(name) is not None}
+    for name in ("from_minutes", "end_minutes", "watch_minutes"):
+        if numbers.get(name, 0.0) < 0:
+            raise InputError("before the start", field=name, found=numbers[name], accepted="0 or more")
     if statistic == "time_to" and "level" not in numbers:
         raise InputError("missing", field="level", accepted="the level that 'time_to' waits for")
     arm = _arm(item, item["body"], item.get("set") or {}, item["care"])
     other, other_at = None, at
     if compares:
         if not isinstance(compare, Mapping):
-            raise InputError("not an arm", field="compare", found=shown(compare), accepted=", ".join(ARM_FIELDS))
+            raise InputError("not an arm", field="compare", found=shown(compare),
+                             accepted="a mapping of what differs, such as {care: nothing} or {set: {}}")
         _known(compare, ARM_FIELDS, "compare.")
         other = _arm(compare, compare.get("body", item["body"]), compare.get("set", item.get("set")) or {},
                      compare.get("care", item["care"]))
         other_at = _moments(compare.get("at_minutes", item.get("at_minutes")), STATISTICS[statistic].moments, statistic)
+        if other == arm and other_at == at:
+            raise InputError("both arms are the same", field="compare", found=shown(compare),
+                             accepted="another body, set, care or at_minutes: " + ", ".join(ARM_FIELDS))
     asked = Question(at, numbers.get("from_minutes"), numbers.get("from_level"), numbers.get("end_minutes"),
                      numbers.get("level"))
-    watch = max((numbers.get("watch_minutes", 0.0), *at, *other_at,
-                 *(end for one in (arm, other) if one for end in (_ends(one),))))
+    ends = max(_ends(one) for one in (arm, other) if one)
+    after = 0.0 if STATISTICS[statistic].moments else numbers.get("watch_minutes", ends + AFTERWARDS)
+    watch = max(numbers.get("watch_minutes", 0.0), after, *at, *other_at, ends)
     if watch > LONGEST_MINUTES:
-        raise InputError("too long to simulate", field="at_minutes", found=watch, accepted="at most two years")
+        raise InputError("too long to simulate", field="at_minutes" if watch in (*at, *other_at) else "care",
+                         found=watch, accepted="at most two years")
     readout(item["readout"])
     rule = item.get("rule")
     return Experiment(
@@ -188,8 +215,9 @@ def experiment(item: object) -> Experiment:
         band=band(rule, _published(item.get("published")), _bounds("required", item.get("required")),
                   _bounds("near", item.get("near"))),
         rule=rule, yes_no=_one_of("answer", item.get("answer", "number"), ("number", "yes_no")) == "yes_no",
-        kind=kind(item["readout"], theory), target=item.get("target"), conflict=item.get("conflict"),
-        note=item.get("note"),
+        kind=kind(item["readout"], theory), by_construction=_flag(item, "by_construction"),
+        prior_informed=_flag(item, "prior_informed"), target=_words("target", item.get("target")),
+        conflict=_words("conflict", item.get("conflict")), note=_words("note", item.get("note")),
     )
 
 
@@ -204,11 +232,22 @@ def _ends(arm: Arm) -> float:
 
 
 def _arm(item: Mapping[str, Any], name: object, overrides: object, care: Any) -> Arm:
-    of = body(str(name))
+    if not isinstance(name, str):
+        raise InputError("not a body", field="body", found=shown(name), accepted=", ".join(bodies()))
+    of = body(name)
     if not isinstance(overrides, Mapping):
         raise InputError("not a mapping", field="set", found=shown(overrides), accepted="{name: number}")
-    values = tuple(sorted((_settable(str(key)), _number(f"set.{key}", value)) for key, value in overrides.items()))
+    values = tuple(sorted(_setting(str(key), value) for key, value in overrides.items()))
     return Arm(of, values, care, repr((of.name, values, care)))
+
+
+def _setting(name: str, value: object) -> tuple[str, float]:
+    place, number = _settable(name), _number(f"set.{name}", value)
+    if place == "nrs" and not 0.0 <= number <= 10.0:
+        raise InputError("not a pain score", field="set.nrs", found=number, accepted="0 to 10")
+    if number < 0.0 and place not in MAY_BE_NEGATIVE:
+        raise InputError("below 0", field=f"set.{name}", found=number, accepted="0 or more")
+    return place, number
 
 
 def _settable(name: str) -> str:
@@ -257,7 +296,23 @@ def _moments(value: object, count: int, statistic: str) -> tuple[float, ...]:
         raise InputError(f"statistic '{statistic}' takes {count or 'no'} moment{'s' * (count != 1)}",
                          field="at_minutes", found=shown(value),
                          accepted={0: "null", 1: "minutes since the start", 2: "[minutes, minutes]"}[count])
-    return tuple(_number("at_minutes", moment) for moment in given)
+    moments = tuple(_number("at_minutes", moment) for moment in given)
+    if any(moment < 0 for moment in moments):
+        raise InputError("before the start", field="at_minutes", found=shown(value), accepted="0 or more")
+    return moments
+
+
+def _words(field: str, value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    raise InputError("not text", field=field, found=shown(value), accepted="a line of text")
+
+
+def _flag(item: Mapping[str, Any], field: str) -> bool:
+    value = item.get(field, False)
+    if not isinstance(value, bool):
+        raise InputError("not true or false", field=field, found=shown(value), accepted="true | false")
+    return value
 
 
 def _published(value: object) -> dict[str, float]:
@@ -265,6 +320,8 @@ def _published(value: object) -> dict[str, float]:
         return {}
     if not isinstance(value, Mapping):
         raise InputError("not a mapping", field="published", found=shown(value), accepted="{value: 12, se: 3}")
+    if not all(isinstance(key, str) for key in value):
+        raise InputError("not names", field="published", found=shown(value), accepted="{value: 12, se: 3}")
     return {str(key): _number(f"published.{key}", number) for key, number in value.items()}
 
 
@@ -280,8 +337,12 @@ def _source(value: object) -> Mapping[str, str]:
     accepted = ("fact", "doi", "pmid", "url", "dossier", "target", "cite")
     if not isinstance(value, Mapping) or not value:
         raise InputError("no source", field="source", found=shown(value),
-                         accepted="{fact: ID}, or a doi, pmid or url: every number has a source")
+                         accepted="{fact: ID}, or {doi: ...}, {pmid: ...}, {url: ...}, {cite: words}: every number "
+                         "has a source")
     _known(value, accepted, "source.")
+    for key, told in value.items():
+        if told is None or isinstance(told, Mapping | list) or not str(told).strip():
+            raise InputError("no source", field=f"source.{key}", found=shown(told), accepted="its number or address")
     if "fact" in value and not evidence.exists(str(value["fact"])):
         raise InputError("no such fact", field="source.fact", found=shown(value["fact"]),
                          accepted="an id that `deqi evidence` knows")

@@ -3,7 +3,7 @@
     python -m deqi.theories.fit            # sets out from its checkpoint or the shipped fit; writes fitted.json
 
 Least squares on the scale of the priors. A residual is the distance from the middle of the band in units of which 1.96
-is its half-width, or from a little inside a one-sided bound; large ones count less (Cauchy's loss), so that papers
+is its half-width, or from somewhat inside a one-sided bound; large ones count less (Cauchy's loss), so that papers
 that contradict each other do not pull the rest along. Each free parameter adds its own distance from its prior. The
 gradient is exact (forward mode through the solver). What fits is the most probable set; the curvature there gives its
 spread (Laplace).
@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..body.system import THEORIES, equations_hash
+from ..body.system import LABORATORY, THEORIES, equations_hash
 from ..body.theory import Parameter
 from .bands import Band
 from .bodies import bodies, parameter_at, reference
@@ -35,13 +35,13 @@ FITTED = Path(__file__).with_name("fitted.json")
 CHECKPOINT = Path("fit_checkpoint.json")
 SOFT = 2.0
 """Residual from which on the loss grows with the logarithm: about the edge of the band."""
-INSIDE = 0.25
-"""How far inside a one-sided bound the fit aims, as a share of the distance from the bound to its near one."""
 UNFORMED = 6.0
 """Residual of a statistic that could not be formed."""
 TANGENTS = 24
 """Parameters per pass of the gradient."""
 WHOLE = frozenset[str]()
+HELD = frozenset({"inflammation.activity_ref"})
+"""Not free although it has a range: the unit in which others are measured."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,25 @@ class Free:
 
 
 def free_parameters() -> tuple[Free, ...]:
-    """Every parameter of the five theories that has a range, and every value of a body that has one of its own."""
-    shared = [key for key in reference() if key.split(".")[0] in THEORIES]
+    """Every parameter of the theories and of the read-out that has a range, and every own one of a body."""
+    shared = [key for key in reference() if key.split(".")[0] in (*THEORIES, "pain") and key not in HELD]
     own = [f"{name}:{key}" for name, body in bodies().items() for key in body.values if body.owner[key] == name]
     places = [(place, parameter_at(place)) for place in (*shared, *own)]
     return tuple(Free(place, q) for place, q in places if q.high > q.low and q.value > 0.0)
 
 
 def residual(value: Any, band: Band) -> Any:
-    """Distance of a value from its band; 1.96 is the edge of a two-sided one."""
+    """Distance of a value from its band, 1.96 at the edge.
+
+    From the middle of a two-sided band; from as far inside a one-sided bound as its near one lies outside.
+    """
     if band.low is not None and band.high is not None:
         half = max(0.5 * (band.high - band.low), 1e-9)
         return 1.96 * (value - 0.5 * (band.low + band.high)) / half
     low = band.low is not None
     edge, near = (band.low, band.near_low) if low else (band.high, band.near_high)
     beyond = (edge - value) if low else (value - edge)
-    return 1.96 * jnp.maximum(beyond / max(abs(near - edge), 0.05) + INSIDE, 0.0)  # type: ignore[operator]
+    return 1.96 * jnp.maximum(beyond / max(abs(near - edge), 0.05) + 1.0, 0.0)  # type: ignore[operator]
 
 
 def softened(r: Any) -> Any:
@@ -186,7 +189,19 @@ def stamp_of(calibrating: Sequence[Experiment]) -> dict[str, str]:
     told = repr([(e.id, [(arm.key, sorted(arm.body.values.items(), key=lambda kv: kv[0]), arm.body.pain,
                           repr(arm.body.needling)) for arm in e.arms], e.readout, e.statistic, e.question,
                   e.compare_question, e.band) for e in calibrating])
-    return {"equations": equations_hash(), "experiments": sha256(told.encode()).hexdigest()}
+    return {"equations": equations_hash(), "experiments": sha256(told.encode()).hexdigest(), "bench": bench_hash()}
+
+
+@cache
+def bench_hash() -> str:
+    """SHA-256 over what turns care into numbers: the tables of actions and stimuli, the grid, read-outs, statistics."""
+    here, package = Path(__file__).parent, Path(__file__).parents[1]
+    digest = sha256()
+    for path in (package / "care" / "action.py", package / "care" / "action.yaml", package / "care" / "timeline.py",
+                 package / "solve" / "grid.py", package / "solve" / "exponential.py", here / "stimuli.yaml",
+                 here / "stimulus.py", here / "readouts.py", here / "statistics.py", here / "laboratory.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @cache
@@ -212,8 +227,16 @@ def stale() -> bool:
 
 
 def write(result: Mapping[str, Any], path: Path = FITTED) -> None:
-    """Write the fit, one parameter a line."""
+    """Write the fit, one parameter a line; and the shared parameters once more where the body reads them."""
     from ..writing import write_text
+
+    shared: dict[str, dict[str, float]] = {}
+    for row in result["parameters"]:
+        if ":" not in row["address"]:
+            room, name = row["address"].split(".")
+            shared.setdefault(room, {})[name] = row["value"]
+    rooms = ",\n".join(f' {json.dumps(room)}: {json.dumps(values)}' for room, values in shared.items())
+    write_text(LABORATORY, "{\n" + rooms + "\n}\n")
 
     parts = {key: json.dumps(value) for key, value in result.items() if key not in ("parameters", "covariance")}
     parts |= {key: "[\n  " + ",\n  ".join(json.dumps(row) for row in result[key]) + "]"

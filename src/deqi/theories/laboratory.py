@@ -16,6 +16,7 @@ from ..body.system import BODY, THEORIES, System
 from ..body.theory import Values
 from ..care.action import Exposure
 from ..care.timeline import Timeline
+from ..errors import InputError
 from ..solve.cache import keep_compiled
 from ..solve.exponential import step
 from ..solve.grid import MOMENTS, WEEKS, build
@@ -34,6 +35,10 @@ LONG_DAYS = 3.0
 """Arms that run longer are laid on the grid for weeks, the others on that for moments."""
 SIZES = (64, 256, 1024, 4096, 16384)
 """Lengths that arms are padded to; arms of one length run together and compile once."""
+
+
+Row = tuple[Arm, float, frozenset[str]]
+"""An arm, the minutes it is watched, and the theories that are absent: one column of a batch."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,13 @@ class Batch:
     """Arms of one length, each with some theories absent, ready to march.
 
     Arguments:
-        rows: (arm, absent theories) of each column.
+        rows: what each column is.
         laid: its grid.
         reads: what is read.
         days, inputs, session: arrays over (steps, columns), padded.
     """
 
-    rows: tuple[tuple[Arm, frozenset[str]], ...]
+    rows: tuple[Row, ...]
     laid: tuple[Laid, ...]
     reads: tuple[str, ...]
     days: np.ndarray
@@ -136,7 +141,7 @@ class Batch:
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen))
         first, last = seen if traced else jax.tree.map(np.asarray, seen)
         found = []
-        for column, (laid, (_, absent)) in enumerate(zip(self.laid, self.rows, strict=True)):
+        for column, (laid, (_, _, absent)) in enumerate(zip(self.laid, self.rows, strict=True)):
             n = len(laid.starts)
             courses = {}
             for name in self.reads:
@@ -148,17 +153,17 @@ class Batch:
         return found
 
 
-def anchored(rows: Sequence[tuple[Arm, frozenset[str]]], fitted: Mapping[str, Any]) -> tuple[Any, Any]:
+def anchored(rows: Sequence[Row], fitted: Mapping[str, Any]) -> tuple[Any, Any]:
     """Parameters and states before care, each value of shape (columns,)."""
-    columns = [values_of(arm.body, fitted) for arm, _ in rows]
-    changed = [dict(arm.set) for arm, _ in rows]
+    columns = [values_of(arm.body, fitted) for arm, _, _ in rows]
+    changed = [dict(arm.set) for arm, _, _ in rows]
     params: dict[str, dict[str, Any]] = {room.name: {} for room in BODY.rooms}
     for key in columns[0]:
         room, name = key.split(".")
         params[room][name] = _column([c.get(key, v[key]) for c, v in zip(changed, columns, strict=True)])
-    params["present"] = {theory: jnp.asarray([0.0 if theory in absent else 1.0 for _, absent in rows])
+    params["present"] = {theory: jnp.asarray([0.0 if theory in absent else 1.0 for _, _, absent in rows])
                          for theory in THEORIES}
-    pain = np.asarray([c.get("nrs", arm.body.pain) for c, (arm, _) in zip(changed, rows, strict=True)])
+    pain = np.asarray([c.get("nrs", arm.body.pain) for c, (arm, _, _) in zip(changed, rows, strict=True)])
     anchored_params, states = BODY.rest(params, jnp.asarray(pain, float))
     drive = anchored_params["nociception"]["resting_drive"]
     anchored_params["nociception"]["resting_drive"] = jnp.where(pain > 0.0, drive, 0.0)
@@ -175,24 +180,28 @@ def _column(values: Sequence[Any]) -> Any:
     return np.asarray(values, float)
 
 
-def batches(wanted: Iterable[tuple[Arm, frozenset[str], float, str]]) -> list[Batch]:
+def batches(wanted: Iterable[tuple[Arm, float, frozenset[str], str]]) -> list[Batch]:
     """Sort arms into batches of one length.
 
     Arguments:
-        wanted: (arm, absent theories, minutes watched, read-out); the same arm may come again with another read-out.
+        wanted: (arm, minutes watched, absent theories, read-out); the same arm may come again with another read-out.
+
+    Raises:
+        InputError: an arm that takes more steps than the bench has room for.
     """
-    watch: dict[Arm, float] = {}
-    reads: dict[tuple[Arm, frozenset[str]], set[str]] = {}
-    for arm, absent, minutes, name in wanted:
-        watch[arm] = max(watch.get(arm, 0.0), minutes)
-        reads.setdefault((arm, absent), set()).add(name)
-    by_size: dict[int, list[tuple[Arm, frozenset[str]]]] = {}
-    for arm, absent in reads:
-        steps = len(lay(arm, watch[arm]).starts)
-        by_size.setdefault(next(size for size in SIZES if size >= steps), []).append((arm, absent))
+    reads: dict[Row, set[str]] = {}
+    for arm, minutes, absent, name in wanted:
+        reads.setdefault((arm, minutes, absent), set()).add(name)
+    by_size: dict[int, list[Row]] = {}
+    for row in reads:
+        steps = len(lay(row[0], row[1]).starts)
+        if steps > SIZES[-1]:
+            raise InputError("too much care over too long a time to simulate", field="care", found=f"{steps} steps",
+                             accepted=f"at most {SIZES[-1]} steps: fewer sessions or fewer weeks")
+        by_size.setdefault(next(size for size in SIZES if size >= steps), []).append(row)
     made = []
     for size, rows in sorted(by_size.items()):
-        laid = tuple(lay(arm, watch[arm]) for arm, _ in rows)
+        laid = tuple(lay(arm, minutes) for arm, minutes, _ in rows)
         names = tuple(sorted(set().union(*(reads[row] for row in rows))))
         made.append(Batch(tuple(rows), laid, names,
                           _stack(laid, size, lambda grid: grid.lengths / MINUTES_PER_DAY, 0.0),
@@ -230,7 +239,7 @@ def measure(experiments: Sequence[Experiment], fitted: Mapping[str, Any], absenc
 
 def prepare(experiments: Sequence[Experiment], absences: Sequence[frozenset[str]]) -> list[Batch]:
     """The batches that a set of experiments needs."""
-    return batches((arm, absent, e.watch_minutes, e.readout)
+    return batches((arm, e.watch_minutes, absent, e.readout)
                    for e in experiments for arm in e.arms for absent in absences)
 
 
@@ -243,8 +252,8 @@ def values(experiments: Sequence[Experiment], made: Sequence[Batch], fitted: Map
         statistic = STATISTICS[e.statistic]
         line = []
         for absent in absences:
-            a = courses[e.arm, absent][e.readout]
-            b = None if e.compare is None else courses[e.compare, absent][e.readout]
+            a = courses[e.arm, e.watch_minutes, absent][e.readout]
+            b = None if e.compare is None else courses[e.compare, e.watch_minutes, absent][e.readout]
             line.append(statistic.of(a, b, e.question, e.compare_question))
         table.append(_column(line))
     return jnp.stack(table) if isinstance(table[0], jax.Array) else np.stack(table)

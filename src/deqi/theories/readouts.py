@@ -65,7 +65,7 @@ DERIVED = (
     Readout("production_cut", "%", "inflammation", "cut of mediator production by the vagal arm",
             lambda s, u, p, x: 100.0 * u.vagal_drive),
     Readout("flexion_relaxation", "SMD", "muscle", "flexion-relaxation ratio, 0 in health (muscle dossier, section 3)",
-            lambda s, u, p, x: -1.2 * u.guarding),
+            lambda s, u, p, x: -1.2 * s.total_guarding),
     Readout("reflex", "%", "muscle", "tendon or H reflex over its size before",
             lambda s, u, p, x: 100.0 * (1.0 + u.motor_excitability)),
     Readout("viscoelastic_pct", "%", "muscle", "change of muscle stiffness by a stretch",
@@ -100,10 +100,10 @@ def readout(name: str) -> Readout:
     Raises:
         InputError: there is none; it names the nearest.
     """
-    if name not in readouts():
-        raise InputError("no such read-out", field="readout", found=name,
-                         accepted="a signal, a state, or one of " + ", ".join(item.name for item in DERIVED)
-                         + nearest_hint(name, readouts()))
+    if not isinstance(name, str) or name not in readouts():
+        raise InputError("no such read-out", field="readout", found=str(name)[:60],
+                         accepted="nrs, pressure_pain_threshold, disability, a state or signal of the equations, "
+                         + ", ".join(item.name for item in DERIVED) + nearest_hint(name, readouts()))
     return readouts()[name]
 
 

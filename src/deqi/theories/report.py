@@ -22,7 +22,7 @@ from .bands import rules
 from .bodies import bodies
 from .experiment import not_run
 from .fit import shipped_fit
-from .scoreboard import USES, Row, Scoreboard, counts, in_words, nobodys, provenance, summary, ties
+from .scoreboard import USES, Row, Scoreboard, counts, in_words, nobodys, provenance, summary, tied
 from .statistics import STATISTICS
 
 WIDTH, HEIGHT, REACH = 132.0, 18.0, 3.0
@@ -43,13 +43,14 @@ def write(board: Scoreboard, path: str | Path) -> None:
 def render(board: Scoreboard) -> str:
     """The report as HTML."""
     found = summary(board.rows)
-    tied = [tuple(pair["theories"]) for pair in ties(board.rows)]
-    ranks = discriminate.ranking(tied)
+    ranks = discriminate.ranking(tied(board.rows))
     return _template("report.html.j2").render(
         found=found, words=in_words(board.rows), free=nobodys(board.rows), theories=THEORIES, claims=CLAIMS,
         titles=titles(), sections={theory: section(board, theory) for theory in THEORIES if of(board, theory)},
         best=best(ranks), comparisons=yardsticks.comparisons(), not_run=not_run(), rules=rules()["rules"],
-        provenance=provenance(), fit=shipped_fit().get("loss"), total=counts(board.rows))
+        provenance=provenance(), fit=shipped_fit().get("loss"), total=counts(board.rows),
+        small=evidence.fact("pooled_li2020_mbma").citation(),
+        ours=any(row.band_status != "not registered" for row in board.rows))
 
 
 def section(board: Scoreboard, theory: str) -> Markup:

@@ -12,6 +12,8 @@ import numpy as np
 
 LEFT_OF_PEAK = 0.20
 """An effect lasts while more than this share of its peak is left: the dossiers' bound for an effect that is gone."""
+NOTHING = 0.005
+"""An effect smaller than this share of the value before is none: no share of it can be formed."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,20 @@ def _share(a: Any, b: Any) -> Any:
     return xp.where(nothing, xp.nan, 100.0 * a / xp.where(nothing, 1.0, b))
 
 
+def _effect_share(c: Course, q: Question, d: Course, r: Question, minute: float | None = None,
+                  other: float | None = None) -> Any:
+    """One effect in percent of another; not a number where that other is nothing."""
+    mine, theirs = _effect(c, q, minute), _effect(d, r, other)
+    xp = _xp(theirs)
+    return xp.where(xp.abs(theirs) < NOTHING * xp.abs(_base(d, r)), xp.nan, _share(mine, theirs))
+
+
 def _change_pct(c: Course, q: Question) -> Any:
     return _share(_effect(c, q), _base(c, q))
 
 
 def _first_crossing(times: np.ndarray, below: Any, after: np.ndarray) -> Any:
-    """The first time after `after` at which `below` (positive before, negative after) changes its sign."""
+    """When, at the times `after`, `below` first falls to 0 (positive before, negative after); endless if never."""
     xp = _xp(below)
     crossed = (below <= 0.0) & xp.asarray(after)
     k = xp.argmax(crossed)
@@ -94,14 +104,15 @@ def _first_crossing(times: np.ndarray, below: Any, after: np.ndarray) -> Any:
     gap = below[k0] - below[k]
     share = xp.clip(below[k0] / xp.where(xp.abs(gap) < 1e-15, 1.0, gap), 0.0, 1.0)
     t = xp.asarray(times)
-    return xp.where(xp.any(crossed), t[k0] + share * (t[k] - t[k0]), xp.nan)
+    return xp.where(xp.any(crossed), t[k0] + share * (t[k] - t[k0]), xp.inf)
 
 
 def _effects(c: Course, q: Question) -> tuple[np.ndarray, Any]:
     """Times and effects at both ends of every step."""
     times = np.stack([c.starts, c.starts + c.lengths], axis=1).reshape(-1)
     xp = _xp(c.first)
-    return times, xp.stack([c.first, c.last], axis=1).reshape(-1) - _base(c, q)
+    effects = xp.stack([c.first, c.last], axis=1).reshape(-1) - _base(c, q)
+    return times, xp.where(times < (q.base_at or -1e9), 0.0, effects)
 
 
 def _peak(c: Course, q: Question) -> tuple[np.ndarray, Any, Any]:
@@ -175,61 +186,66 @@ class Statistic:
         meaning: in words.
         moments: how many minutes `at_minutes` must give.
         compares: whether it needs a second arm.
+        null: what it says where nothing happens; None where there is no such number.
         of: (course, course of the comparison, question, question of the comparison) -> number.
     """
 
     meaning: str
     moments: int
     compares: bool
+    null: float | None
     of: Callable[[Course, Any, Question, Question], Any]
 
 
 STATISTICS: dict[str, Statistic] = {
-    "value_at": Statistic("the value", 1, False, lambda a, b, q, r: a.at(q.at[0])),
-    "change_at": Statistic("change since before", 1, False, lambda a, b, q, r: _effect(a, q)),
-    "fall_at": Statistic("fall since before", 1, False, lambda a, b, q, r: -_effect(a, q)),
-    "change_pct_at": Statistic("change in percent of the value before", 1, False,
+    "value_at": Statistic("the value", 1, False, None, lambda a, b, q, r: a.at(q.at[0])),
+    "change_at": Statistic("change since before", 1, False, 0.0, lambda a, b, q, r: _effect(a, q)),
+    "fall_at": Statistic("fall since before", 1, False, 0.0, lambda a, b, q, r: -_effect(a, q)),
+    "change_pct_at": Statistic("change in percent of the value before", 1, False, 0.0,
                                lambda a, b, q, r: _change_pct(a, q)),
-    "fall_pct_at": Statistic("fall in percent of the value before", 1, False, lambda a, b, q, r: -_change_pct(a, q)),
-    "percent_of_start_at": Statistic("percent of the value before", 1, False,
+    "fall_pct_at": Statistic("fall in percent of the value before", 1, False, 0.0,
+                             lambda a, b, q, r: -_change_pct(a, q)),
+    "percent_of_start_at": Statistic("percent of the value before", 1, False, 100.0,
                                      lambda a, b, q, r: 100.0 + _change_pct(a, q)),
-    "mean_change_pct": Statistic("mean change between two minutes, percent of the value before", 2, False,
+    "mean_change_pct": Statistic("mean change between two minutes, percent of the value before", 2, False, 0.0,
                                  lambda a, b, q, r: _share(_mean(a, q) - _base(a, q), _base(a, q))),
-    "peak": Statistic("the largest departure from the value before", 0, False,
+    "peak": Statistic("the largest departure from the value before", 0, False, None,
                       lambda a, b, q, r: _base(a, q) + _peak(a, q)[1][_peak(a, q)[2]]),
-    "peak_change_pct": Statistic("the largest departure, percent of the value before", 0, False,
+    "peak_change_pct": Statistic("the largest departure, percent of the value before", 0, False, 0.0,
                                  lambda a, b, q, r: _share(_peak(a, q)[1][_peak(a, q)[2]], _base(a, q))),
-    "time_of_peak": Statistic("minute of the largest departure", 0, False, lambda a, b, q, r: _time_of_peak(a, q)),
-    "half_time_to_peak": Statistic("minutes until half of the peak effect", 0, False,
+    "time_of_peak": Statistic("minute of the largest departure", 0, False, None,
+                              lambda a, b, q, r: _time_of_peak(a, q)),
+    "half_time_to_peak": Statistic("minutes until half of the peak effect", 0, False, None,
                                    lambda a, b, q, r: _rise_time(a, q)),
-    "half_life_after_end": Statistic("minutes after the end until half of the effect is left", 0, False,
+    "half_life_after_end": Statistic("minutes after the end until half of the effect is left", 0, False, None,
                                      lambda a, b, q, r: _half_life(a, b, q)),
-    "duration": Statistic("minutes until a fifth of the peak effect is left", 0, False,
+    "duration": Statistic("minutes until a fifth of the peak effect is left", 0, False, 0.0,
                           lambda a, b, q, r: _lasts(a, q, 0.0)),
-    "duration_after_end": Statistic("minutes after the end until a fifth of the peak effect is left", 0, False,
+    "duration_after_end": Statistic("minutes after the end until a fifth of the peak effect is left", 0, False, 0.0,
                                     lambda a, b, q, r: _lasts(a, q, _end(a, q))),
-    "time_to": Statistic("minutes until `level` is reached", 0, False, lambda a, b, q, r: _time_to(a, q)),
-    "effect_ratio_pct": Statistic("effect at the first minute in percent of that at the second", 2, False,
-                                  lambda a, b, q, r: _share(_effect(a, q, q.at[0]), _effect(a, q, q.at[1]))),
+    "time_to": Statistic("minutes until `level` is reached", 0, False, None, lambda a, b, q, r: _time_to(a, q)),
+    "effect_ratio_pct": Statistic("effect at the first minute in percent of that at the second", 2, False, None,
+                                  lambda a, b, q, r: _effect_share(a, q, a, q, q.at[0], q.at[1])),
     "effect_ratio_session_pct": Statistic("the same, each effect against the moment before its own session", 2, False,
+                                          None,
                                           lambda a, b, q, r: _share(_since_session(a, q.at[0]),
                                                                     _since_session(a, q.at[1]))),
-    "difference_at": Statistic("value minus that of the comparison", 1, True,
+    "difference_at": Statistic("value minus that of the comparison", 1, True, 0.0,
                                lambda a, b, q, r: a.at(q.at[0]) - b.at(r.at[0])),
-    "difference_pct_at": Statistic("difference in percent of the comparison", 1, True,
+    "difference_pct_at": Statistic("difference in percent of the comparison", 1, True, 0.0,
                                    lambda a, b, q, r: _share(a.at(q.at[0]) - b.at(r.at[0]), b.at(r.at[0]))),
-    "fall_pct_difference_at": Statistic("fall in percent minus that of the comparison", 1, True,
+    "fall_pct_difference_at": Statistic("fall in percent minus that of the comparison", 1, True, 0.0,
                                         lambda a, b, q, r: _change_pct(b, r) - _change_pct(a, q)),
-    "ratio_to": Statistic("value in percent of the comparison", 1, True,
+    "ratio_to": Statistic("value in percent of the comparison", 1, True, 100.0,
                           lambda a, b, q, r: _share(a.at(q.at[0]), b.at(r.at[0]))),
-    "log_ratio": Statistic("natural logarithm of value over comparison", 1, True,
+    "log_ratio": Statistic("natural logarithm of value over comparison", 1, True, 0.0,
                            lambda a, b, q, r: _xp(a.first).log(a.at(q.at[0]) / b.at(r.at[0]))),
-    "effect_share_at": Statistic("effect in percent of that of the comparison", 1, True,
-                                 lambda a, b, q, r: _share(_effect(a, q), _effect(b, r))),
-    "removed_pct_at": Statistic("percent of the comparison's effect that is taken away", 1, True,
-                                lambda a, b, q, r: 100.0 - _share(_effect(a, q), _effect(b, r))),
-    "area_ratio_pct": Statistic("area under the effect in percent of that of the comparison", 0, True,
+    "effect_share_at": Statistic("effect in percent of that of the comparison", 1, True, 100.0,
+                                 lambda a, b, q, r: _effect_share(a, q, b, r)),
+    "removed_pct_at": Statistic("percent of the comparison's effect that is taken away", 1, True, 0.0,
+                                lambda a, b, q, r: 100.0 - _effect_share(a, q, b, r)),
+    "area_ratio_pct": Statistic("area under the effect in percent of that of the comparison", 0, True, 100.0,
                                 lambda a, b, q, r: _share(_area(a, q), _area(b, r))),
-    "duration_ratio_pct": Statistic("duration after the end in percent of that of the comparison", 0, True,
+    "duration_ratio_pct": Statistic("duration after the end in percent of that of the comparison", 0, True, 100.0,
                                     lambda a, b, q, r: _share(_lasts(a, q, _end(a, q)), _lasts(b, r, _end(b, r)))),
 }

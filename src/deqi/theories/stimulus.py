@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,8 +12,7 @@ from typing import Any
 from ..body.inputs import INPUT, REST_SESSION
 from ..care.action import MINUTES_PER_DAY, Exposure, exposures
 from ..care.build import course
-from ..care.course import Course, nearest_hint
-from ..care.language import read
+from ..care.course import Course, nearest_hint, shown
 from ..care.plan import plan_from
 from ..care.schedule import Schedule
 from ..errors import InputError
@@ -52,6 +52,8 @@ def doing(care: object, body: Body) -> Doing:
         InputError: anything that is not understood; it names the field and what is accepted.
     """
     items = care if isinstance(care, list | tuple) else [care]
+    if not items:
+        raise InputError("no care", field="care", accepted="a sentence, a mapping, or 'nothing'")
     found: list[Exposure] = []
     courses: list[Course] = []
     for item in items:
@@ -74,6 +76,9 @@ def _timing(item: object) -> tuple[Any, dict[str, float]]:
     for name in WHEN:
         if name in item:
             when[name] = _number(item[name], name)
+    if when["start_minutes"] < 0:
+        raise InputError("before the start", field="care.start_minutes", found=when["start_minutes"],
+                         accepted="0 or more")
     if when["times"] < 1 or when["times"] > 1000 or when["times"] != int(when["times"]):
         raise InputError("not a number of repetitions", field="care.times", found=when["times"], accepted="1 to 1000")
     if when["times"] > 1 and when["every_minutes"] <= 0:
@@ -89,11 +94,16 @@ def _once(told: Any, body: Body) -> tuple[list[Exposure], list[Course]]:
         return _courses([_single(course(told["care"], **rest))] if rest else _in_words(str(told["care"])), body)
     if "do" in told:
         return _stimulus(told, body), []
+    if not told:
+        raise InputError("nothing is done", field="care", accepted="care, do, or inputs of the equations with minutes")
     return [_plain(told)], []
 
 
 def _in_words(sentence: str) -> list[Course]:
-    return [_single(c) for c in plan_from(sentence, field="care").courses] if read(sentence) else []
+    try:
+        return [_single(c) for c in plan_from(sentence).courses]
+    except InputError as error:
+        raise InputError(error.message, field="care", found=error.found, accepted=error.accepted) from None
 
 
 def _single(c: Course) -> Course:
@@ -113,20 +123,20 @@ def _courses(courses: Sequence[Course], body: Body) -> tuple[list[Exposure], lis
 
 def _stimulus(told: Mapping[str, Any], body: Body) -> list[Exposure]:
     name = told["do"]
-    if name not in stimuli():
-        raise InputError("no such stimulus", field="care.do", found=name,
+    if not isinstance(name, str) or name not in stimuli():
+        raise InputError("no such stimulus", field="care.do", found=str(name)[:60],
                          accepted=", ".join(stimuli()) + nearest_hint(name, stimuli()))
     row = stimuli()[name]
     fields = {key: value for key, value in told.items() if key != "do"}
     if "like" in row:
         one = course(row["like"], **({"milliamps": row["milliamps"]} | fields))
         return [_without(e, row["leaves_out"]) for e in exposures(_single(one), body.needling)]
-    minutes = _number(fields.pop("minutes", None), "minutes")
-    inputs, session = ({key: _scaled(key, how, fields) for key, how in row.get(part, {}).items()}
-                       for part in ("inputs", "session"))
     taken = {how["from"] for part in ("inputs", "session") for how in row.get(part, {}).values()
              if isinstance(how, Mapping)}
-    _refuse(fields, taken)
+    _refuse(fields, {"minutes", *taken})
+    minutes = _minutes(fields)
+    inputs, session = ({key: _scaled(key, how, fields) for key, how in row.get(part, {}).items()}
+                       for part in ("inputs", "session"))
     return [Exposure(0.0, minutes, inputs, REST_SESSION | session if session else {})]
 
 
@@ -143,9 +153,9 @@ def _without(e: Exposure, left_out: Sequence[str]) -> Exposure:
 
 
 def _plain(told: Mapping[str, Any]) -> Exposure:
-    minutes = _number(told.get("minutes"), "minutes")
+    _refuse(told, {"minutes", *INPUT, *REST_SESSION})
+    minutes = _minutes(told)
     given = {key: value for key, value in told.items() if key != "minutes"}
-    _refuse(given, {*INPUT, *REST_SESSION})
     inputs = {key: _number(value, key) for key, value in given.items() if key in INPUT}
     session = {key: _number(value, key) for key, value in given.items() if key in REST_SESSION}
     return Exposure(0.0, minutes, inputs, REST_SESSION | session if session else {})
@@ -158,7 +168,16 @@ def _refuse(given: Mapping[str, Any], accepted: set[str]) -> None:
                              + (" ..." if len(accepted) > 12 else "") + nearest_hint(key, accepted))
 
 
+def _minutes(fields: Mapping[str, Any]) -> float:
+    if "minutes" not in fields:
+        raise InputError("how long?", field="care.minutes", accepted="minutes above 0")
+    minutes = _number(fields["minutes"], "minutes")
+    if minutes <= 0:
+        raise InputError("not a length of time", field="care.minutes", found=minutes, accepted="minutes above 0")
+    return minutes
+
+
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError("not a number", field=f"care.{name}", found=value, accepted="a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError("not a number", field=f"care.{name}", found=shown(value), accepted="a number")
     return float(value)

@@ -155,8 +155,8 @@ def test_the_noise_is_the_same_under_every_plan(people):
     assert np.all(high >= low) and (high - low).max() < 1.0
 
 
-def test_every_published_course_holds():
-    rows = measure(2000, seed=1)
+def test_every_published_course_holds():  # at the size that `deqi anchors` takes
+    rows = measure(4000, seed=1)
     assert {row.anchor for row in rows} == {anchor["id"] for anchor in anchor_table()}
     assert [row for row in rows if not row.holds] == []
 

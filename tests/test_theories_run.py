@@ -119,8 +119,7 @@ class TestLaboratory:
         (row,) = found.json["experiments"]
         assert row["id"] == "ea_at_the_knee" and row["kind"] == "cross" and row["use"] == "validate"
         assert row["required"] == pytest.approx([22.0, 38.0], abs=0.1) and row["band"] == "not registered"
-        assert row["verdict"] in scoreboard.VERDICTS and row["value_without"] == pytest.approx(0, abs=15)
-        assert row["value"] > row["value_without"]
+        assert row["verdict"] in scoreboard.VERDICTS and row["value"] > row["value_without"]
         shown = deqi("theories", "--experiments", path).out
         assert "ea_at_the_knee" in shown and f"{row['value']:.4g}" in shown
 
@@ -151,8 +150,8 @@ class TestLaboratory:
         asked = experiment({  # both with the parameters that ship
             "id": "x", "theory": "gate", "source": {"cite": "none"}, "body": "human_clbp", "readout": "nrs",
             "care": {"needle_local": 1.0, "mu_weight": 0.99, "surround": 3.0, "minutes": 30}, "statistic": "value_at",
-            "at_minutes": 29.9, "required": [0, 10]})
-        there = clinic([exposure(0, 30, needle_local=1.0, mu_weight=0.99, surround=3.0)], 60, ("nrs",)).at("nrs", 29.9)
+            "at_minutes": 20, "required": [0, 10]})
+        there = clinic([exposure(0, 30, needle_local=1.0, mu_weight=0.99, surround=3.0)], 60, ("nrs",)).at("nrs", 20)
         assert measure([asked], fitted_values(), [WHOLE])[0, 0] == pytest.approx(there, abs=0.01)
 
     def test_a_number_does_not_depend_on_what_else_is_run(self) -> None:
@@ -280,15 +279,16 @@ class Forbidden:
         raise AssertionError(f"the loss read '{name}' of an experiment kept for validation")
 
 
-SMALL = ("crp_halflife", "ngf_hyperalgesia_day_3", "lactate_healthy", "circ_otte_0_10", "zhang_ss_C2_B0_D0_S0_k1")
+SMALL = ("crp_halflife", "circ_myrer_le8_deep_20", "lactate_healthy", "circ_otte_0_10", "zhang_ss_C2_B0_D0_S0_k1")
+
+
+@pytest.fixture(scope="module")
+def loss() -> Loss:
+    chosen: list[Any] = [e for e in shipped() if e.id in SMALL]
+    return Loss([*chosen, Forbidden()])
 
 
 class TestFit:
-    @pytest.fixture(scope="class")
-    def loss(self) -> Loss:
-        chosen: list[Any] = [e for e in shipped() if e.id in SMALL]
-        return Loss([*chosen, Forbidden()])
-
     def test_the_loss_never_reads_what_is_kept_for_validation(self, loss: Loss) -> None:
         assert len(loss.experiments) == len(SMALL)
         assert np.all(np.isfinite(loss(np.zeros(len(loss.free)))))
@@ -302,7 +302,7 @@ class TestFit:
         z = 0.1 * np.random.default_rng(3).standard_normal(len(loss.free))
         exact = loss.gradient(z)
         seen = [i for i, item in enumerate(loss.free) if item.address in (
-            "gate.aC", "gate.theta", "inflammation.crp_half_life_hours", "inflammation.ngf_per_microgram",
+            "gate.aC", "gate.theta", "inflammation.crp_half_life_hours", "circulation.to_deep_per_minute",
             "circulation.through_fat_minutes_per_mm", "human_healthy:circulation.lactate_rest")]
         assert len(seen) == 6
         for i in seen:

@@ -66,12 +66,6 @@ def _states(name: str) -> str:
                  ((f"`{state.name}`", state.unit, state.meaning) for state in _room(name).states))
 
 
-def _parameters(name: str) -> str:
-    return _rows(("parameter", "value", "range", "unit", "source", "meaning"), (
-        (f"`{p.name}`", f"{p.value:g}", f"{p.low:g} to {p.high:g}", p.unit, _source(p.source), p.meaning)
-        for p in _room(name).parameters))
-
-
 def _signals(name: str) -> str:
     return _rows(("signal", "unit", "without the theory", "meaning"), (
         (f"`{s.name}`", s.unit, "computed" if callable(s.neutral) else f"{s.neutral:g}", s.meaning)
@@ -111,8 +105,10 @@ def _score() -> str:
     found = summary(_board().rows)
     names = [(name, found["by_theory"][name][use], use) for name in found["by_theory"] for use in USES]
     rows = [(name, use, c["experiments"], c["within"], c["near"], c["outside"]) for name, c, use in names]
-    rows += [("**all**", use, c["experiments"], f"{c['within']} ({c['within_pct']} %)", c["near"], c["outside"])
-             for use, c in found["by_use"].items()]
+    for use, whole in found["by_use"].items():
+        for name, c in (("**all**", whole), ("tests in their own right", whole["clean"])):
+            rows.append((name, use, c["experiments"], f"{c['within']} ({c['within_pct']} %)", c["near"], c["outside"]))
+        rows.append(("all five theories taken away", use, whole["experiments"], whole["empty_model_within"], "", ""))
     return _rows(("theory", "use", "findings", "within", "near", "outside"), rows)
 
 
@@ -298,7 +294,7 @@ def _evidence_counts() -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
-    "states": _states, "parameters": _parameters, "signals": _signals, "inputs": _inputs, "equations": _equations,
+    "states": _states, "signals": _signals, "inputs": _inputs, "equations": _equations,
     "plan-words": _plan_words, "plan-modifiers": _plan_modifiers, "plan-assumptions": _plan_assumptions,
     "plan-limits": _plan_limits, "not-modelled": _not_modelled, "red-flags": _red_flags, "conditions": _conditions,
     "contraindications": _contraindications, "medicines": _medicines, "applicability": _applicability,

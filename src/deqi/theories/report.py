@@ -121,11 +121,12 @@ def says(row: Row) -> dict[str, str]:
         f"at least {_short(low)}" if high is None else f"at most {_short(high)}"
     at = "" if not e.question.at else " at " + " and ".join(f"{minute:g} min" for minute in e.question.at)
     return {"measured": f"{e.readout.replace('_', ' ')}: {STATISTICS[e.statistic].meaning}{at}", "band": band,
-            "value": _short(row.value) if math.isfinite(row.value) else "not formed",
-            "without": _short(row.without[e.theory][0]) if math.isfinite(row.without[e.theory][0]) else "not formed"}
+            "value": _short(row.value), "without": _short(row.without[e.theory][0])}
 
 
 def _short(value: float | None) -> str:
+    if value is not None and not math.isfinite(value):
+        return "not formed" if math.isnan(value) else "beyond the watch"
     return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 

@@ -321,7 +321,7 @@ def lines(board: Scoreboard) -> list[str]:
 
 def _line(row: Row) -> str:
     low, high = ("" if bound is None else f"{bound:.4g}" for bound in row.experiment.band.required)
-    value = f"{row.value:.4g}" if math.isfinite(row.value) else "not formed"
+    value = f"{row.value:.4g}" if math.isfinite(row.value) else "not formed" if math.isnan(row.value) else "endless"
     without = _number(row.without[row.experiment.theory][0])
     told = f", without {row.experiment.theory} {without:.4g}" if without is not None else ""
     return (f"  {row.verdict:<8}{row.experiment.id:<48} {value:>10}  band {low or '..'} to {high or '..'}"

@@ -16,7 +16,7 @@ import pytest
 
 from command import deqi
 from deqi.body.system import THEORIES
-from deqi.theories import discriminate, fit, scoreboard
+from deqi.theories import discriminate, fit, laboratory, scoreboard
 from deqi.theories.bodies import body, values_of
 from deqi.theories.experiment import Experiment, experiment, shipped
 from deqi.theories.fit import Loss, fitted_values, free_parameters, stale
@@ -173,6 +173,18 @@ class TestLaboratory:
 @pytest.fixture(scope="module")
 def board() -> Scoreboard:
     return run(shipped())
+
+
+@pytest.mark.slow  # every arm once more on a grid three times as fine
+def test_a_finer_grid_changes_no_verdict(board: Scoreboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = laboratory.build
+    monkeypatch.setattr(laboratory, "build", lambda line, resolution, refine: usual(
+        line, resolution=resolution, refine=3 * refine))
+    monkeypatch.setattr(laboratory, "lay", laboratory.lay.__wrapped__)
+    monkeypatch.setattr(laboratory, "SIZES", (256, 1024, 4096, 16384, 65536))
+    found = measure(shipped(), fitted_values(), [WHOLE])[:, 0]
+    assert {row.experiment.id for row, value in zip(board.rows, found, strict=True)
+            if row.experiment.band.verdict(float(value)) != row.verdict} == set()
 
 
 class TestScoreboard:

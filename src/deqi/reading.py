@@ -127,11 +127,12 @@ def _json(text: str) -> object:
 def _yaml(text: str, file: str | None) -> object:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InputError("an anchor or alias", file=file, found=event.anchor,
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if isinstance(event, yaml.AliasEvent) or anchor:
+            raise InputError("an anchor or alias", file=file, found=anchor,
                              accepted="every value written out where it belongs")
-        if getattr(event, "tag", None):
-            raise InputError("a YAML tag", file=file, found=event.tag, accepted="plain values without tags")
+        if tag:
+            raise InputError("a YAML tag", file=file, found=tag, accepted="plain values without tags")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:

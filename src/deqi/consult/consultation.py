@@ -229,7 +229,8 @@ def provenance(seed: int, draws: int) -> dict[str, Any]:
     """What made a result: version, hashes of equations and evidence, posterior, seed, date."""
     from .. import __version__
 
-    return {"version": __version__, "posterior": None, "parameters": "fitted to laboratory experiments, not yet calibrated on trials",
+    return {"version": __version__, "posterior": None,
+            "parameters": "fitted to laboratory experiments, not yet calibrated on trials",
             "equations": equations_hash()[:16], "laboratory": parameters_hash()[:16],
             "evidence": evidence_hash()[:16], "seed": seed, "patients": draws,
             "date": datetime.date.today().isoformat(), "funding": table()["funding"],

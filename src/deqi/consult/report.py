@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -51,7 +51,7 @@ def render(result: Result) -> str:
                          accepted="what `deqi consult --json` writes") from error
 
 
-def write(result: Result, path: str | PathLike[str]) -> None:
+def write(result: Result, path: str | Path) -> None:
     """Write the report whole or not at all; a reader never meets half a page.
 
     Arguments:

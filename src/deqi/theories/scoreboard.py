@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -21,6 +21,7 @@ from typing import Any
 from .. import __version__
 from ..body.system import THEORIES, equations_hash
 from ..evidence import evidence_hash
+from ..writing import write_text
 from .bands import question_changed, registered, withdrawn
 from .experiment import Experiment, shipped
 from .fit import fitted_values, shipped_fit, stale
@@ -343,13 +344,9 @@ def of_theory(experiments: Sequence[Experiment], theory: str | None) -> tuple[Ex
     return tuple(e for e in experiments if theory in (None, e.theory))
 
 
-def store(write: Callable[[str], Any] = MATRIX.write_text) -> None:
-    """Write the matrix of the shipped experiments."""
-    write(matrix(run(shipped()).rows))
-
-
 if __name__ == "__main__":
+    found = matrix(run(shipped()).rows)
     if sys.argv[1:] == ["--store"]:
-        store()
+        write_text(MATRIX, found)
     else:
-        print(matrix(run(shipped()).rows), end="")
+        print(found, end="")

@@ -138,6 +138,7 @@ WRONG = [
     ({"at_minutes": -5}, "at_minutes", "0 or more"),
     ({"watch_minutes": -5}, "watch_minutes", "0 or more"),
     ({"set": {"nrs": 50}}, "set.nrs", "0 to 10"),
+    ({"set": {"no_block": 100}}, "set.no_block", "share"),
     ({"set": {"naloxone_mg_per_kg": -1}}, "set.naloxone_mg_per_kg", "0 or more"),
     ({"near": [20, 30]}, "near", "wider"),
     ({"required": [10, 10]}, "required", "low"),

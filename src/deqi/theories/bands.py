@@ -113,7 +113,7 @@ def _computed(rule: str | None, row: Mapping[str, Any], published: Mapping[str, 
             raise InputError("not above 0", field=f"published.{name}", found=published[name],
                              accepted="a number above 0")
     for name in published:
-        if name not in {*needed, "value"}:
+        if name not in {*needed, "value", "n"}:
             raise InputError(f"rule '{rule}' does not take it", field=f"published.{name}", accepted=", ".join(needed)
                              + nearest_hint(name, needed))
     p = published

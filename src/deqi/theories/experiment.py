@@ -245,6 +245,8 @@ def _setting(name: str, value: object) -> tuple[str, float]:
     place, number = _settable(name), _number(f"set.{name}", value)
     if place == "nrs" and not 0.0 <= number <= 10.0:
         raise InputError("not a pain score", field="set.nrs", found=number, accepted="0 to 10")
+    if place in INPUT and INPUT[place].unit in ("0-1", "0 or 1") and number > 1.0:
+        raise InputError("above 1", field=f"set.{name}", found=number, accepted="0 to 1: it is a share, 50 % is 0.5")
     if number < 0.0 and place not in MAY_BE_NEGATIVE:
         raise InputError("below 0", field=f"set.{name}", found=number, accepted="0 or more")
     return place, number

@@ -112,7 +112,8 @@ class Row:
             "prior_informed": e.prior_informed, "near_to_nothing": self.near_to_nothing,
             "empty": {"value": _number(self.empty[0]), "verdict": self.empty[1]},
             "body": e.arm.body.name, "readout": e.readout, "statistic": e.statistic, "rule": e.rule,
-            "band": self.band_status, "conflict": e.conflict, "note": e.note, "reason": self.reason,
+            "band": self.band_status, "conflict": e.conflict, "note": e.note,
+            "reason": self.reason or unformed(self.value),
             "without": {theory: {"value": _number(v), "verdict": told} for theory, (v, told) in self.without.items()},
             "earned_by": list(self.earned_by),
         }
@@ -155,6 +156,13 @@ def reasons() -> dict[str, str]:
 
     table = yaml.load(Path(__file__).with_name("reasons.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     return {id: group["reason"] for group in table for id in group["experiments"]}
+
+
+def unformed(value: float) -> str | None:
+    """Why there is no number, where there is none."""
+    if math.isnan(value):
+        return "not formed: there is no effect to take a share of"
+    return "not over while it was watched" if math.isinf(value) else None
 
 
 def _number(value: float) -> float | None:
@@ -308,7 +316,7 @@ def lines(board: Scoreboard) -> list[str]:
     if found["conflicts"]:
         shown += ["", "papers that contradict each other:"] + [
             f"  {c['conflict']}: {c['met']} of {c['of']} met" for c in found["conflicts"]]
-    if len(rows) > 5:
+    if len(rows) > FEW:
         shown += ["", *in_words(rows)]
     if found["bands_changed"]:
         shown += ["", "bands changed since they were registered: " + ", ".join(found["bands_changed"])]
@@ -322,9 +330,13 @@ def lines(board: Scoreboard) -> list[str]:
 
 def _line(row: Row) -> str:
     low, high = ("" if bound is None else f"{bound:.4g}" for bound in row.experiment.band.required)
-    value = f"{row.value:.4g}" if math.isfinite(row.value) else "not formed" if math.isnan(row.value) else "endless"
+    value = f"{row.value:.4g}" if math.isfinite(row.value) else "-"
     without = _number(row.without[row.experiment.theory][0])
     told = f", without {row.experiment.theory} {without:.4g}" if without is not None else ""
+    if row.experiment.kind == "internal":
+        told = ", reads its own theory"
+    told += f"; {unformed(row.value)}" if unformed(row.value) else ""
+    told += "; nearer to no effect than to the band" if row.near_to_nothing else ""
     return (f"  {row.verdict:<8}{row.experiment.id:<48} {value:>10}  band {low or '..'} to {high or '..'}"
             f"  ({row.experiment.use}{told})")
 

@@ -255,4 +255,4 @@ class TestPlan:
                                  lambda: plan2012.population_mean(-1)])
 def test_time_runs_forward(ask: object) -> None:
     with pytest.raises(InputError, match="cannot be negative"):
-        ask()  # type: ignore[operator]
+        ask()  # type: ignore[operator]  # each case is a call

@@ -20,7 +20,7 @@ class _Repeated(ValueError):
     """A key that stands twice in one mapping."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # a base chosen at run time
     """Plain YAML: only text, numbers, true and false, and nothing; a key stands once in a mapping."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {

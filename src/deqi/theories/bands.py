@@ -88,7 +88,7 @@ def band(rule: str | None, published: Mapping[str, float], required: list[float 
     if required is None:
         required = row.get("required") or _computed(rule, row, published)
     low, high = required
-    if (low is None and high is None) or (None not in (low, high) and low >= high):  # type: ignore[operator]
+    if (low is None and high is None) or (low is not None and high is not None and low >= high):
         raise InputError("not a band", field="required", found=str(required), accepted="[low, high], one may be null")
     centre = None if low is None or high is None else published.get("value", 0.5 * (low + high))
     near_low, near_high = near or _wider(low, high, centre)

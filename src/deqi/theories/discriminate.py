@@ -13,7 +13,7 @@ a single session: bits and sample sizes are for a ranking rather than for a prot
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -164,16 +164,3 @@ def information(y_a: np.ndarray, y_b: np.ndarray, error: float) -> float:
         return float(np.sum(r[seen] * np.log2(r[seen] / m[seen])))
 
     return min(max(0.5 * towards(p) + 0.5 * towards(q), 0.0), 1.0)
-
-
-def table(ranks: Sequence[Rank], most: int = 3) -> list[str]:
-    """The best candidates of each pair, for a terminal."""
-    shown = [f"{'pair':<34}{'bits':>6}{'people/arm':>12}  experiment"]
-    seen: Mapping[tuple[str, str], int] = {}
-    for rank in ranks:
-        count = seen.get(rank.theories, 0)
-        seen = {**seen, rank.theories: count + 1}
-        if count < most:
-            people = "-" if rank.people_per_arm is None else f"{rank.people_per_arm}"
-            shown.append(f"{' / '.join(rank.theories):<34}{rank.bits:>6.2f}{people:>12}  {rank.candidate.says}")
-    return shown

@@ -26,6 +26,7 @@ import numpy as np
 
 from ..body.system import LABORATORY, THEORIES, equations_hash
 from ..body.theory import Parameter
+from ..writing import write_text
 from .bands import Band
 from .bodies import bodies, parameter_at, reference
 from .experiment import Experiment, shipped
@@ -83,10 +84,10 @@ def residual(value: Any, band: Band) -> Any:
     if band.low is not None and band.high is not None:
         half = max(0.5 * (band.high - band.low), 1e-9)
         return 1.96 * (value - 0.5 * (band.low + band.high)) / half
-    low = band.low is not None
-    edge, near = (band.low, band.near_low) if low else (band.high, band.near_high)
-    beyond = (edge - value) if low else (value - edge)
-    return 1.96 * jnp.maximum(beyond / max(abs(near - edge), 0.05) + 1.0, 0.0)  # type: ignore[operator]
+    for edge, near, side in ((band.low, band.near_low, -1.0), (band.high, band.near_high, 1.0)):
+        if edge is not None and near is not None:
+            return 1.96 * jnp.maximum(side * (value - edge) / max(abs(near - edge), 0.05) + 1.0, 0.0)
+    raise AssertionError("a band has a bound")
 
 
 def softened(r: Any) -> Any:
@@ -169,7 +170,7 @@ def fit(experiments: Sequence[Experiment], *, checkpoint: Path | None = None, mo
         if cost < best[0]:
             best[0] = cost
             if checkpoint is not None:
-                checkpoint.write_text(json.dumps({"stamp": stamp, "z": list(z)}))
+                write_text(checkpoint, json.dumps({"stamp": stamp, "z": list(z)}))
         return r
 
     found = least_squares(measured, start, loss.gradient, method="trf", max_nfev=most, xtol=1e-4, ftol=1e-4, gtol=1e-6)
@@ -228,8 +229,6 @@ def stale() -> bool:
 
 def write(result: Mapping[str, Any], path: Path = FITTED) -> None:
     """Write the fit, one parameter a line; and the shared parameters once more where the body reads them."""
-    from ..writing import write_text
-
     shared: dict[str, dict[str, float]] = {}
     for row in result["parameters"]:
         if ":" not in row["address"]:

@@ -22,7 +22,7 @@ from .bands import rules
 from .bodies import bodies
 from .experiment import not_run
 from .fit import shipped_fit
-from .scoreboard import USES, Row, Scoreboard, counts, in_words, nobodys, provenance, summary, tied
+from .scoreboard import USES, Row, Scoreboard, counts, in_words, provenance, summary, tied
 from .statistics import STATISTICS
 
 WIDTH, HEIGHT, REACH = 132.0, 18.0, 3.0
@@ -45,7 +45,7 @@ def render(board: Scoreboard) -> str:
     found = summary(board.rows)
     ranks = discriminate.ranking(tied(board.rows))
     return _template("report.html.j2").render(
-        found=found, words=in_words(board.rows), free=nobodys(board.rows), theories=THEORIES, claims=CLAIMS,
+        found=found, words=in_words(board.rows), theories=THEORIES, claims=CLAIMS,
         titles=titles(), sections={theory: section(board, theory) for theory in THEORIES if of(board, theory)},
         best=best(ranks), comparisons=yardsticks.comparisons(), not_run=not_run(), rules=rules()["rules"],
         provenance=provenance(), fit=shipped_fit().get("loss"), total=counts(board.rows),
@@ -59,11 +59,6 @@ def section(board: Scoreboard, theory: str) -> Markup:
     return Markup(_template("theory.html.j2").render(
         room=room, equations={part: [_mathml(line) for line in lines] for part, lines in formulas(room).items()},
         parameters=parameters(theory), **scores(board, theory)))
-
-
-def scoring(board: Scoreboard, theory: str) -> Markup:
-    """The experiments of one theory and what fails, without its equations."""
-    return Markup(_template("scores.html.j2").render(**scores(board, theory)))
 
 
 def scores(board: Scoreboard, theory: str) -> dict[str, Any]:

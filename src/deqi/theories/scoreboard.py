@@ -142,10 +142,12 @@ def run(experiments: Sequence[Experiment], fitted: Mapping[str, float] | None = 
     found = measure(experiments, fitted, ABSENCES)
     rows = []
     for e, line in zip(experiments, found, strict=True):
-        told = [(float(value), e.band.verdict(float(value))) for value in line]
-        rows.append(Row(e, *told[0], dict(zip(THEORIES, told[1:6], strict=True)),
-                        dict(zip(PAIRS, told[6:16], strict=True)), told[16], registered(e), question_changed(e),
-                        None if told[0][1] == "within" else reasons().get(e.id)))
+        told = {absent: (float(value), e.band.verdict(float(value)))
+                for absent, value in zip(ABSENCES, line, strict=True)}
+        value, verdict = told[frozenset()]
+        rows.append(Row(e, value, verdict, {theory: told[frozenset({theory})] for theory in THEORIES},
+                        {pair: told[frozenset(pair)] for pair in PAIRS}, told[frozenset(THEORIES)], registered(e),
+                        question_changed(e), None if verdict == "within" else reasons().get(e.id)))
     return Scoreboard(tuple(rows))
 
 

@@ -144,6 +144,6 @@ def _solve(load: float, seconds: float, muscle: Muscle, start: Shares,
         return [seconds * (back - drive), seconds * (drive - tire), seconds * (tire - back)]
 
     if ends is not None:
-        ends.terminal, ends.direction = True, -1.0  # type: ignore[attr-defined]
+        ends.terminal, ends.direction = True, -1.0  # type: ignore[attr-defined]  # as SciPy asks
     # over a unit of time: LSODA never returns from a span near the smallest float
     return solve_ivp(rates, (0.0, 1.0), astuple(start), method="LSODA", events=ends, rtol=1e-8, atol=1e-10)

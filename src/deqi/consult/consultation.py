@@ -11,6 +11,7 @@ from typing import Any
 from ..body.system import THEORIES, equations_hash, parameters_hash
 from ..care import Heat, Needling, Plan, sentences
 from ..evidence import document, evidence_hash
+from ..population import posterior
 from ..population.patients import phase_of
 from .assessment import Patient, load_patient
 from .forecast import Person, prepare
@@ -99,7 +100,7 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
     removed = {name: prepare(today, extent, draws=THEORY_DRAWS, seed=seed, without=(name,) if name else ())
                for name in ("", *THEORIES)}
     theories = {
-        "status": "hypothesis", "calibration": "not yet calibrated",
+        "status": "hypothesis", "calibration": posterior.status(),
         "shares": shares_of_theories(removed, shown),
         "decomposition": what_needles_add(person, nothing, acupuncture), "note": table()["theories_note"],
     }
@@ -204,7 +205,7 @@ def _patient(patient: Patient, extent: Applicability) -> dict[str, Any]:
 
 
 def _evidence(patient: Patient) -> dict[str, Any]:
-    return {"guidelines": _guidelines(patient), "sources": [], "calibration": "not yet calibrated",
+    return {"guidelines": _guidelines(patient), "sources": [], "calibration": posterior.status(),
             "caveats": list(table()["caveats"])}
 
 
@@ -229,8 +230,9 @@ def provenance(seed: int, draws: int) -> dict[str, Any]:
     """What made a result: version, hashes of equations and evidence, posterior, seed, date."""
     from .. import __version__
 
-    return {"version": __version__, "posterior": None,
-            "parameters": "fitted to laboratory experiments, not yet calibrated on trials",
+    return {"version": __version__, **posterior.provenance(),
+            "parameters": "fitted to laboratory experiments, then to trials" if posterior.stamp()
+            else "fitted to laboratory experiments, not yet calibrated on trials",
             "equations": equations_hash()[:16], "laboratory": parameters_hash()[:16],
             "evidence": evidence_hash()[:16], "seed": seed, "patients": draws,
             "date": datetime.date.today().isoformat(), "funding": table()["funding"],

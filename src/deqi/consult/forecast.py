@@ -161,7 +161,7 @@ class Person:
         if given is None or given.score is None:
             return None
         today = 100.0 * given.score / RANGES[given.instrument][1]
-        reported = reported_disability(course.disability, self.people, self.seed)[self.past_weeks:, chosen]
+        reported = reported_disability(course.disability, self.people, self.seed, course.nrs)[self.past_weeks:, chosen]
         return np.vstack([np.full((1, len(chosen)), today), reported[:weeks]])
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..body.system import THEORIES
 from ..care import Exercise, Heat, Medicine, Needling, Plan, UsualCare, plan_from, sentences
+from ..population import posterior
 from .assessment import Patient
 from .forecast import CLEARLY_WORSE, MINIMAL_IMPORTANT_CHANGE, Forecast, Person
 from .harms import harms
@@ -163,7 +164,7 @@ def described(option: Judged, yardstick: Forecast, patient: Patient) -> dict[str
                   "without": _of_100(_fall(theirs, week) <= -CLEARLY_WORSE)},
         "pain": {"median": float(np.median(ours.nrs[week])), "q10": float(np.quantile(ours.nrs[week], 0.1)),
                  "q90": float(np.quantile(ours.nrs[week], 0.9))},
-        "note": "Not yet calibrated on trials." if option.id != "nothing" else None,
+        "note": None if option.id == "nothing" or posterior.stamp() else "Not yet calibrated on trials.",
     }
     weeks = range(table()["horizon_weeks"] + 1)
     return common | {"forecast": ours.rows(weeks), "benefit": benefit}

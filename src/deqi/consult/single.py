@@ -9,6 +9,7 @@ from typing import Any
 
 from ..care import Plan, load_plan, sentences
 from ..errors import InputError
+from ..population import posterior
 from .assessment import Patient, load_patient
 from .consultation import DRAWS, provenance
 from .forecast import FEWEST_EFFECTIVE, prepare
@@ -47,7 +48,7 @@ def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed
     found: dict[str, Any] = {
         "id": patient.id, "plan": sentences(plan), "forecast": [], "screening": screening.as_json(),
         "diagnostics": {"applicability": extent.status, "reasons": list(extent.reasons),
-                        "calibration": "not yet calibrated"},
+                        "calibration": posterior.status()},
         "provenance": provenance(seed, draws),
     }
     if screening.status == "emergency":
@@ -78,4 +79,5 @@ def lines(found: dict[str, Any]) -> list[str]:
                     f"   {100 * row['p_improved_30pct']:>5.0f} of 100   {100 * row['p_mic']:>5.0f} of 100")
     if found["diagnostics"]["degenerate"]:
         rows.append("The earlier scores fit the care given so poorly that this forecast is too sure of itself.")
-    return [*head, *rows, "Not yet calibrated on trials. Research software, not a medical device."]
+    state = found["diagnostics"]["calibration"]
+    return [*head, *rows, f"{state[0].upper()}{state[1:]}. Research software, not a medical device."]

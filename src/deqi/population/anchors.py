@@ -74,9 +74,16 @@ def measure(patients: int, seed: int) -> list[Row]:
                             level if statistic == "mean" else baseline - level, anchor["source"]))
             if "sd" in anchor:
                 low, high = anchor["sd"][index]
-                rows.append(Row(anchor["id"], week, "sd", low, high, float(np.std(reported[week - 1])),
+                rows.append(Row(anchor["id"], week, "sd", low, high, _within(reported[week - 1], people.average),
                                 anchor["source"]))
     return rows
+
+
+def _within(scores: np.ndarray, setting: np.ndarray) -> float:
+    """Spread of scores between the people of one study: settings differ, and a study is one of them."""
+    means = np.bincount(setting, scores) / np.bincount(setting)
+    n, k = len(scores), len(means)
+    return float(np.sqrt(np.sum((scores - means[setting]) ** 2) / (n - k)))
 
 
 def lines(rows: list[Row]) -> list[str]:

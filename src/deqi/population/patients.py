@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import brentq
+from scipy.special import betaincinv, ndtr, ndtri
 
 from ..body.system import BODY
+from .averages import priors
+from .coordinates import Coordinates
+from .enrolment import spell_behind, usual_level
+from .posterior import draws_of_averages
 
 Phase = Literal["acute", "subacute", "chronic"]
 PHASES: tuple[Phase, ...] = ("acute", "subacute", "chronic")
 AVERAGES_PER_POPULATION = 64
 """Draws of the unsure averages in one population; its patients are dealt out over them."""
-
-
-@cache
-def priors() -> dict[str, Any]:
-    """The table of priors, `priors.yaml`."""
-    import yaml
-
-    return yaml.load(Path(__file__).with_name("priors.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
 def phase_of(duration_weeks: float) -> Phase:
@@ -40,7 +36,7 @@ class Population:
         params: body parameters by room, anchored at each person's own level; arrays of shape (patients,).
         states: body states at rest, shape (patients,).
         person: what the read-out needs, shape (patients,): reported baseline `nrs` and `disability`, `usual_nrs`
-            (without the bad week), `spell` now, `spell_sd`, `day_sd`, `flares_per_day`.
+            (without the bad week), `spell` now, `spell_sd`, `drift_sd`, `day_sd`, `flares_per_day`.
         average: index of the draw of the averages that each patient belongs to, shape (patients,).
         averages: the draws themselves, each of shape (draws,).
     """
@@ -67,8 +63,10 @@ class Who:
         baseline_sd: spread of the observed scores; 0 for one person.
         duration_weeks: duration of the pain in weeks; a mapping (centre, spread, low, high) draws it log-normally,
             None draws it as in the population of the phase.
-        disability: observed 0-100, or None to draw it.
+        disability: observed 0-100, or None to draw it around `disability_mean` with `disability_sd` (those of the
+            phase if None).
         regular_opioid: the mu channel is taken (`opioid_user_lf`).
+        entry_nrs: least score that the study let in; None for the usual rule.
         wider: factor on the spread of responses and of the read-out, for people at the edge of what was studied.
     """
 
@@ -79,6 +77,9 @@ class Who:
     disability: float | None = None
     regular_opioid: bool = False
     wider: float = 1.0
+    entry_nrs: float | None = None
+    disability_mean: float | None = None
+    disability_sd: float | None = None
 
 
 def population_of(phase: Phase, baseline_nrs: float | None = None,
@@ -98,149 +99,133 @@ def draw(who: Who, n: int, seed: int, without: Iterable[str] = ()) -> Population
         seed: of the random generator.
         without: theories that are absent; everyone is anchored again at the same level.
     """
-    rng = np.random.default_rng(seed)
-    averages = _draw_averages(rng)
+    averages = draws_of_averages(AVERAGES_PER_POPULATION, seed)
     average = np.arange(n) % AVERAGES_PER_POPULATION
+    return people_at(who, Coordinates.random(n, seed), averages, average, without)
+
+
+def people_at(who: Who, places: Coordinates, averages: Mapping[str, np.ndarray], average: np.ndarray,
+              without: Iterable[str] = ()) -> Population:
+    """The patients at given places among others.
+
+    Arguments:
+        who: whom to draw.
+        places: where each stands among others.
+        averages: draws of the averages, each of shape (draws,).
+        average: index of the draw that each patient belongs to, shape (patients,).
+        without: theories that are absent.
+    """
     mean = {name: values[average] for name, values in averages.items()}
     people, phase = priors()["people"], who.phase
+    spread = people["response_spread"]["value"]
 
-    duration = people["duration_weeks"][phase] if who.duration_weeks is None else who.duration_weeks
-    weeks = _between(rng, n, duration) if isinstance(duration, Mapping) else np.full(n, float(duration))
-    healing_per_week = rng.gamma(mean["healing_shape"], 1.0 / (mean["healing_onset_weeks"] + weeks))
-    floor = people["healing_floor"]
-    spread_of_floor = floor["concentration"]["value"]
-    floors = rng.beta(spread_of_floor * floor[phase]["value"], spread_of_floor * (1.0 - floor[phase]["value"]), n)
-    sources = rng.dirichlet(people["sources"][phase]["value"], n)
-    response = {key: _spread(rng, n, people["response_spread"]["value"])
-                for key in ("carry_over", "consolidation", "endplate", "vagal", "relief", "opioid", "flow")}
+    weeks = duration_at_enrolment(who, places)
+    shape, floor = mean["healing_shape"], mean[f"healing_floor_{phase}"]
+    healing_per_week = places.gamma("healing", shape) / (mean["healing_onset_weeks"] + weeks)
+    c = people["healing_floor_concentration"]["value"]
+    sources = np.stack([places.gamma(name, weight) for name, weight in
+                        zip(("tissue", "ischaemia", "muscle"), people["sources"][phase]["value"], strict=True)])
+    sources = sources / sources.sum(axis=0)
 
     params = BODY.parameters(without)
     transmitters = params["neurotransmitters"]
     params["course"] |= {
         "healing_rate_per_day": healing_per_week / 7.0,
-        "healing_floor": floors,
+        "healing_floor": betaincinv(c * floor, c * (1.0 - floor), places.place("floor")),
         "healing_by_flow": mean["healing_by_flow"],
-        "context_plateau": rng.normal(mean["context_plateau"], who.wider * people["context_plateau_sd"]["value"]),
-        "context_rate_per_day": rng.exponential(1.0, n) / (7.0 * mean["context_et50_weeks"]),
+        "context_plateau": mean["trial_context"] * (
+            mean["context_plateau"] + who.wider * mean["context_plateau_sd"] * places.normal("context_plateau")),
+        "context_rate_per_day": mean["trial_rate"] * places.exponential("context_rate")
+        / (7.0 * mean["context_et50_weeks"]),
     }
     params["nociception"] |= {
-        "omega_tissue": sources[:, 0], "omega_ischaemia": sources[:, 1], "omega_muscle": sources[:, 2],
+        "omega_tissue": sources[0], "omega_ischaemia": sources[1], "omega_muscle": sources[2],
     }
     irritant = people["irritant_input"][phase]
     params["inflammation"] |= {
-        "irritant_input": irritant["centre"] * _spread(rng, n, irritant["spread"]),
-        "v_sys": np.minimum(mean["needle_vagal"] * response["vagal"], 0.9),
+        "irritant_input": irritant["centre"] * places.factor("irritant", irritant["spread"]),
+        "v_sys": np.minimum(mean["needle_vagal"] * places.factor("vagal", spread), 0.9),
     }
     params["neurotransmitters"] |= {
-        "carry_over_per_session": np.minimum(mean["needle_carry_over"] * response["carry_over"], 0.3),
-        "relief_per_session": np.minimum(transmitters["relief_per_session"] * response["relief"], 0.9),
-        "E_mu": (not who.regular_opioid) * np.minimum(transmitters["E_mu"] * response["opioid"], 0.9),
+        "carry_over_per_session": np.minimum(mean["needle_carry_over"] * places.factor("carry_over", spread), 0.3),
+        "relief_per_session": np.minimum(mean["needle_relief"] * places.factor("relief", spread), 0.9),
+        "E_mu": (not who.regular_opioid) * np.minimum(transmitters["E_mu"] * places.factor("opioid", spread), 0.9),
     }
-    params["gate"] |= {"consolidation": mean["needle_consolidation"] * response["consolidation"]}
+    params["gate"] |= {"consolidation": mean["needle_consolidation"] * places.factor("consolidation", spread)}
     params["circulation"] |= {
-        "fat_mm": people["fat_mm"]["centre"] * _spread(rng, n, people["fat_mm"]["spread"]),
-        "blunting": rng.uniform(0.0, people["blunting_high"]["value"], n),
+        "fat_mm": people["fat_mm"]["centre"] * places.factor("fat", people["fat_mm"]["spread"]),
+        "blunting": people["blunting_high"]["value"] * places.place("blunting"),
     }
     params["muscle"] |= {
-        "k_E": mean["needle_endplate"] * response["endplate"],
-        "fear": people["fear"]["centre"] * _spread(rng, n, people["fear"]["spread"]),
-        "learned": np.full(n, people["learned"][phase]["value"]),
+        "k_E": mean["needle_endplate"] * places.factor("endplate", spread),
+        "fear": people["fear"]["centre"] * places.factor("fear", people["fear"]["spread"]),
+        "learned": np.full(places.size, people["learned"][phase]["value"]),
     }
-    person = _at_enrolment(rng, who, n, mean["bad_week"])
+    params["pain"] |= {"disability_per_nrs": mean["disability_per_nrs"]}
+    person = _at_enrolment(places, who, mean)
     params, states = BODY.rest(params, person["usual_nrs"], person["usual_disability"])
     return Population(params, states, person, average, averages)
 
 
-def _draw_averages(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws of the averages, stratified so that few draws cover each prior evenly."""
-    from scipy.special import ndtr, ndtri
-
-    drawn, n = {}, AVERAGES_PER_POPULATION
-    for name, prior in priors()["averages"].items():
-        z = ndtri((rng.permutation(n) + 0.5) / n)
-        if prior["kind"] == "normal":
-            drawn[name] = prior["centre"] + prior["spread"] * z
-        elif prior["kind"] == "lognormal":
-            drawn[name] = prior["centre"] * np.exp(prior["spread"] * z)
-        else:
-            drawn[name] = prior["centre"] * ndtri(0.5 + 0.5 * ndtr(z))
-    return drawn
-
-
-def _spread(rng: np.random.Generator, n: int, sigma: float) -> np.ndarray:
-    """Log-normal factors with mean 1."""
-    return np.exp(sigma * rng.standard_normal(n) - 0.5 * sigma**2)
-
-
-def _between(rng: np.random.Generator, n: int, prior: Mapping[str, float]) -> np.ndarray:
-    drawn = prior["centre"] * np.exp(prior["spread"] * rng.standard_normal(n))
+def duration_at_enrolment(who: Who, places: Coordinates) -> np.ndarray:
+    """Weeks since the pain began: known, or log-normal within bounds."""
+    prior = priors()["people"]["duration_weeks"][who.phase] if who.duration_weeks is None else who.duration_weeks
+    if not isinstance(prior, Mapping):
+        return np.full(places.size, float(prior))
+    drawn = prior["centre"] * np.exp(prior["spread"] * places.normal("duration"))
     return np.clip(drawn, prior["low"], prior["high"])
 
 
-def _at_enrolment(rng: np.random.Generator, who: Who, n: int, bad_week: np.ndarray) -> dict[str, np.ndarray]:
+def _at_enrolment(places: Coordinates, who: Who, mean: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Observed scores at enrolment, and the usual level behind them: people enrol in a bad week."""
     people, read_out = priors()["people"], priors()["read_out"]
-    entry = people["entry_nrs"]["value"]
-    observed = np.full(n, who.baseline_nrs)
-    if who.baseline_sd > 0.0:
-        observed = _truncated(rng, n, who.baseline_nrs, who.baseline_sd, min(entry, who.baseline_nrs - 0.5), 10.0)
-    spell_sd = who.wider * read_out["spell_sd"]["centre"] * _spread(rng, n, read_out["spell_sd"]["spread"])
-    spell = _spell_behind(rng, observed, who, spell_sd, bad_week)
-    usual = 10.0 / (1.0 + np.exp(-(_logit(observed / 10.0) - spell)))
-    disability = _disability(rng, who, observed, n)
+    observed = scores_at_enrolment(places, who)
+    spell_sd = who.wider * mean["spell_sd"] * places.factor("spell_sd", read_out["spell_sd_spread"]["value"])
+    held_against = who.baseline_nrs if who.baseline_sd > 0.0 else people["others_mean"][who.phase]["value"]
+    spell = np.asarray(spell_behind(observed, held_against, people["baseline_sd"][who.phase]["value"], spell_sd,
+                                    mean["bad_week"] + mean["trial_bad_week"], places.normal("spell")))
+    usual = np.asarray(usual_level(observed, spell))
+    disability = disability_at_enrolment(places, who, observed)
     easing = people["disability_pain_correlation"]["value"] * people["disability_sd"]["value"] / 2.0
-    flares = read_out["flares_per_day"][who.phase]["value"]
     shape = read_out["flare_shape"]["value"]
     return {
         "nrs": observed, "usual_nrs": usual, "disability": disability,
         "usual_disability": np.clip(disability + easing * (usual - observed), 0.0, 100.0),
-        "spell": spell, "spell_sd": spell_sd, "wider": np.full(n, who.wider),
-        "day_sd": read_out["day_sd"]["centre"] * _spread(rng, n, read_out["day_sd"]["spread"]),
-        "flares_per_day": flares * rng.gamma(shape, 1.0 / shape, n),
+        "spell": spell, "spell_sd": spell_sd, "drift_sd": who.wider * mean["drift_sd"],
+        "disability_own_sd": mean["disability_own_sd"],
+        "day_sd": read_out["day_sd"]["centre"] * places.factor("day_sd", read_out["day_sd"]["spread"]),
+        "flares_per_day": read_out["flares_per_day"][who.phase]["value"] * places.gamma("flares", shape) / shape,
     }
 
 
-def _spell_behind(rng: np.random.Generator, observed: np.ndarray, who: Who, spell_sd: np.ndarray,
-                  bad_week: np.ndarray) -> np.ndarray:
-    """The spell behind an observed score: the further the score lies from others', the more of it is the week's.
-
-    Usual level and spell are normal on the logit scale; this is the spell given their sum.
-    """
-    people = priors()["people"]
-    mean = who.baseline_nrs if who.baseline_sd > 0.0 else people["others_mean"][who.phase]["value"]
-    p = mean / 10.0
-    total_sd = people["baseline_sd"][who.phase]["value"] / 10.0 / (p * (1.0 - p))
-    share = np.minimum((spell_sd / total_sd) ** 2, 0.9)
-    expected = bad_week + share * (_logit(observed / 10.0) - _logit(np.asarray(p)))
-    return expected + spell_sd * np.sqrt(1.0 - share) * rng.standard_normal(len(observed))
+def scores_at_enrolment(places: Coordinates, who: Who) -> np.ndarray:
+    """Scores observed at enrolment, NRS, shape (patients,)."""
+    if who.baseline_sd <= 0.0:
+        return np.full(places.size, float(who.baseline_nrs))
+    entry = priors()["people"]["entry_nrs"]["value"] if who.entry_nrs is None else who.entry_nrs
+    low = min(entry, who.baseline_nrs - 0.5)
+    return _truncated(places.place("score"), who.baseline_nrs, who.baseline_sd, low, 10.0)
 
 
-def _disability(rng: np.random.Generator, who: Who, observed: np.ndarray, n: int) -> np.ndarray:
+def disability_at_enrolment(places: Coordinates, who: Who, observed: np.ndarray) -> np.ndarray:
+    """Disability observed at enrolment, 0-100, shape (patients,)."""
     people = priors()["people"]
     if who.disability is not None:
-        return np.full(n, float(who.disability))
-    sd, r = people["disability_sd"]["value"], people["disability_pain_correlation"]["value"]
+        return np.full(places.size, float(who.disability))
+    sd = people["disability_sd"]["value"] if who.disability_sd is None else who.disability_sd
+    r = people["disability_pain_correlation"]["value"]
+    centre = people["disability_mean"][who.phase]["value"] if who.disability_mean is None else who.disability_mean
     pull = (observed - who.baseline_nrs) / max(who.baseline_sd, 1.0)
-    drawn = people["disability_mean"][who.phase]["value"] + sd * (
-        r * pull + np.sqrt(1.0 - r**2) * rng.standard_normal(n))
-    return np.clip(drawn, 0.0, 100.0)
+    return np.clip(centre + sd * (r * pull + np.sqrt(1.0 - r**2) * places.normal("disability")), 0.0, 100.0)
 
 
-def _truncated(rng: np.random.Generator, n: int, mean: float, sd: float, low: float, high: float) -> np.ndarray:
+def _truncated(u: np.ndarray, mean: float, sd: float, low: float, high: float) -> np.ndarray:
     """Normal scores within the entry rule whose mean after truncation is the one asked for."""
-    from scipy.optimize import brentq
-    from scipy.special import ndtr, ndtri
-
     quantiles = (np.arange(1000) + 0.5) / 1000
 
-    def scores(centre: float, u: np.ndarray) -> np.ndarray:
+    def scores(centre: float, at: np.ndarray) -> np.ndarray:
         below, above = ndtr((low - centre) / sd), ndtr((high - centre) / sd)
-        return centre + sd * ndtri(np.clip(below + u * (above - below), 1e-12, 1.0 - 1e-12))
+        return centre + sd * ndtri(np.clip(below + at * (above - below), 1e-12, 1.0 - 1e-12))
 
     centre = brentq(lambda c: float(np.mean(scores(c, quantiles))) - mean, low - 4.0 * sd, high + 4.0 * sd)
-    return np.clip(scores(centre, rng.uniform(size=n)), low, high)
-
-
-def _logit(p: np.ndarray) -> np.ndarray:
-    p = np.clip(p, 0.02, 0.98)
-    return np.log(p / (1.0 - p))
+    return np.clip(scores(centre, u), low, high)

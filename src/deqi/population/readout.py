@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from .patients import Population, priors
+from .averages import priors
+from .patients import Population
 
 
 def reported_weeks(latent: Float[np.ndarray, "weeks patients"], people: Population, seed: int,
@@ -52,8 +53,7 @@ def _wandering(rng: np.random.Generator, weeks: int, people: Population) -> np.n
     out = np.empty((weeks, people.size))
     for week in range(weeks):
         spell = keep * spell + people.person["spell_sd"] * np.sqrt(1.0 - keep**2) * rng.standard_normal(people.size)
-        step = table["drift_sd"]["value"] * np.sqrt(1.0 - hold**2)
-        drift = hold * drift + people.person["wider"] * step * rng.standard_normal(people.size)
+        drift = hold * drift + people.person["drift_sd"] * np.sqrt(1.0 - hold**2) * rng.standard_normal(people.size)
         out[week] = spell + drift
     return out
 
@@ -71,15 +71,15 @@ def _flares(rng: np.random.Generator, weeks: int, people: Population,
     for k in range(1, int(count.max(initial=0)) + 1):
         hours += (count >= k) * np.minimum(scale * rng.weibull(shape, count.shape), longest)
     share = table["flare_size"]["value"] / 168.0
-    return share * (hours - usual * _mean_hours())
+    return share * (hours - usual * mean_flare_hours())
 
 
-def _mean_hours() -> float:
-    """Mean length of a flare, hours, cut at the longest."""
+def mean_flare_hours(power: int = 1) -> float:
+    """Mean of a power of the length of a flare in hours, cut at the longest."""
     table = priors()["read_out"]
     shape, scale = table["flare_hours_shape"]["value"], table["flare_hours_scale"]["value"]
     t = np.linspace(0.0, table["longest_flare_hours"]["value"], 20001)
-    return float(np.trapezoid(np.exp(-((t / scale) ** shape)), t))
+    return float(np.trapezoid(power * t ** (power - 1) * np.exp(-((t / scale) ** shape)), t))
 
 
 def momentary_days(latent: Float[np.ndarray, "patients"], people: Population, days: int, seed: int
@@ -88,14 +88,31 @@ def momentary_days(latent: Float[np.ndarray, "patients"], people: Population, da
     rng = np.random.default_rng([seed, 2])
     tail = priors()["read_out"]["day_tail"]["value"]
     noise = rng.standard_t(tail, (days, people.size)) / np.sqrt(tail / (tail - 2.0))
-    flaring = rng.uniform(size=noise.shape) < people.person["flares_per_day"] * _mean_hours() / 24.0
+    flaring = rng.uniform(size=noise.shape) < people.person["flares_per_day"] * mean_flare_hours() / 24.0
     return np.clip(latent + people.person["day_sd"] * noise + priors()["read_out"]["flare_size"]["value"] * flaring,
                    0.0, 10.0)
 
 
-def reported_disability(latent: Float[np.ndarray, "weeks patients"], people: Population, seed: int
-                        ) -> Float[np.ndarray, "weeks patients"]:
-    """Disability 0-100 as it would be scored, with the questionnaire's own error."""
-    rng = np.random.default_rng([seed, 3])
-    error = priors()["read_out"]["disability_sem"]["value"] * rng.standard_normal(latent.shape)
-    return np.clip(latent + error, 0.0, 100.0)
+def reported_disability(latent: Float[np.ndarray, "weeks patients"], people: Population, seed: int,
+                        pain: Float[np.ndarray, "weeks patients"]) -> Float[np.ndarray, "weeks patients"]:
+    """Disability 0-100 as it would be scored.
+
+    It follows the good and bad spells of pain, has ups and downs of its own, and the questionnaire's error.
+
+    Arguments:
+        latent: latent disability in weeks 1, 2, ...
+        people: the virtual patients.
+        seed: of the random generator.
+        pain: latent pain in the same weeks, NRS.
+    """
+    rng, table = np.random.default_rng([seed, 3]), priors()["read_out"]
+    error = table["disability_sem"]["value"] * rng.standard_normal(latent.shape)
+    spells = np.asarray(people.params["pain"]["disability_per_nrs"]) * (weekly_level(pain, people, seed) - pain)
+    keep = np.exp(-1.0 / table["disability_weeks"]["value"])
+    own = np.zeros(latent.shape)
+    last = np.zeros(people.size)
+    for week in range(len(latent)):
+        fresh = people.person["disability_own_sd"] * np.sqrt(1.0 - keep**2)
+        last = keep * last + fresh * rng.standard_normal(people.size)
+        own[week] = last
+    return np.clip(latent + spells + own + error, 0.0, 100.0)

@@ -18,6 +18,7 @@ from ..care.timeline import timeline
 from ..solve.cache import keep_compiled
 from ..solve.exponential import integrate
 from ..solve.grid import WEEKS, Grid, build
+from .context import strength
 from .patients import Population
 
 keep_compiled()
@@ -62,10 +63,12 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
     weights = grid.weekly_weights(weeks)
     block = min(block, _round_up(people.size, 64))
     starts = range(0, people.size, block)
+    felt = strength(plan.courses, grid.start_days + 0.5 * grid.days, people.averages).astype(np.float32)
 
     def run(start: int) -> tuple[np.ndarray, np.ndarray]:
         rows = _rows(people.size, start, block)
-        found = integrate(BODY, *_cut(people, rows), grid.steps, differentiable=False)
+        inputs = {**grid.steps.inputs, "context_strength": felt[:, people.average[rows]]}
+        found = integrate(BODY, *_cut(people, rows), grid.steps._replace(inputs=inputs), differentiable=False)
         kept = min(block, people.size - start)
         done = tuple(weights @ np.asarray(found.mean[name], dtype=float)[:, :kept] for name in ("nrs", "disability"))
         if progress is not None:

@@ -15,6 +15,7 @@ from ..care import load_plan, sentences
 from ..errors import InputError
 from ..evidence import evidence_hash
 from ..writing import replacing
+from . import posterior
 from .patients import PHASES, draw, population_of
 from .readout import reported_disability, reported_weeks
 from .simulate import simulate
@@ -86,10 +87,10 @@ def run(plan: str, *, patients: int, population: str, baseline: float | None, we
     people = draw(population_of(phase, baseline), patients, seed, without)
     course = simulate(asked, people, weeks)
     nrs = reported_weeks(course.nrs, people, seed, course.flare_log_hazard, rounded=False)
-    disability = reported_disability(course.disability, people, seed)
+    disability = reported_disability(course.disability, people, seed, course.nrs)
     from .. import __version__
 
-    made = {"version": __version__, "posterior": None, "calibration": "not yet calibrated",
+    made = {"version": __version__, **posterior.provenance(),
             "equations": equations_hash()[:16], "laboratory": parameters_hash()[:16],
             "evidence": evidence_hash()[:16], "seed": seed,
             "plan": sentences(asked), "population": phase, "patients": patients, "without": list(without)}
@@ -129,4 +130,4 @@ def lines(found: Trajectories) -> list[str]:
     for week in range(len(found.nrs)):
         rows.append(f"{week:>4}   {found.nrs[week].mean():>8.2f} {found.nrs[week].std():>4.2f}"
                     f"   {low[week]:>5.1f} to {high[week]:<4.1f}   {found.disability[week].mean():>8.1f}")
-    return [*rows, "Virtual patients, not yet calibrated on trials."]
+    return [*rows, f"Virtual patients; {found.provenance['calibration']}."]

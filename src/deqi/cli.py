@@ -31,6 +31,7 @@ def consult(patient: PatientArgument,
     from .consult.consultation import consult as run
 
     _check_places(report, json_path)
+    _warn_if_stale()
     with _working("forecasting the options", json_path):
         found = run(patient, seed=seed)
     if report is not None:
@@ -66,6 +67,7 @@ def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yam
                              accepted="--batch IN.jsonl --out OUT.jsonl")
         from .consult.batch import run_batch
 
+        _warn_if_stale()
         with _working("forecasting the batch", json_path):
             counts = run_batch(batch, out, asked, seed=seed)
         _emit(counts, json_path)
@@ -77,6 +79,7 @@ def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yam
                          accepted="a patient file, or --batch IN.jsonl --out OUT.jsonl")
     if out is not None:
         raise InputError("only a batch writes there", field="--out", found=str(out), accepted="--json PATH")
+    _warn_if_stale()
     with _working("forecasting", json_path):
         found = single.forecast_file(patient, plan, asked, seed=seed)
     _emit(found, json_path)
@@ -102,6 +105,7 @@ def simulate(plan: Annotated[str, typer.Argument(metavar="PLAN", help="a sentenc
     if out is not None:
         trajectories.check_kind(out)
     _check_places(out, json_path)
+    _warn_if_stale()
     with _working(f"simulating {patients} patients", json_path):
         found = trajectories.run(plan, patients=patients, population=population, baseline=baseline, weeks=weeks,
                                  without=without or (), seed=seed)
@@ -124,6 +128,46 @@ def anchors(patients: Annotated[int, typer.Option("--patients", min=64)] = 4000,
     _emit({"anchors": [row.as_json() for row in rows]}, json_path)
     if json_path != "-":
         print("\n".join(room.lines(rows)))
+
+
+@app.command()
+def predict(trial: Annotated[Path, typer.Argument(metavar="TRIAL.yaml", help="trial file")],
+            json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Predict what a trial would report, arm by arm, with its sampling error and the spread between trials."""
+    from .calibrate import predict as room
+
+    _check_places(json_path)
+    _warn_if_stale()
+    with _working("predicting the trial", json_path):
+        found = room.predict_file(trial, seed=seed)
+    _emit(found, json_path)
+    if json_path != "-":
+        print("\n".join(room.lines(found)))
+
+
+@app.command()
+def calibrate(quick: Annotated[bool, typer.Option("--quick", help="a reduced version in minutes; ships nothing")
+                               ] = False,
+              report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html",
+                                                          help="the validation report of what ships; with --rebuild, "
+                                                               "of what is made now")] = None,
+              rebuild: Annotated[bool, typer.Option("--rebuild", help="make the posterior anew before the report")
+                                 ] = False,
+              work: Annotated[Path | None, typer.Option("--work", metavar="FOLDER",
+                                                        help="where an interrupted run goes on from")] = None,
+              out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER",
+                                                       help="where posterior and validation go instead of the package")
+                             ] = None,
+              json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Fit the averages to the trials: rebuilds the posterior that ships (under an hour on two cores)."""
+    from .calibrate import command
+
+    _check_places(report, json_path)
+    found = command.run(quick=quick, report=report, rebuild=rebuild, work=work, out=out, seed=seed,
+                        quiet=json_path == "-")
+    _emit(found, json_path)
+    if json_path != "-":
+        print("\n".join(command.lines(found, report)))
 
 
 @app.command()
@@ -167,6 +211,16 @@ def evidence(id: Annotated[str | None, typer.Argument(metavar="[ID]", help="fact
     _emit(show.overview() if found is None else show.as_json(found), json_path)
     if json_path != "-":
         print(show.listing() if found is None else show.describe(found))
+
+
+def _warn_if_stale() -> None:
+    """Say on the error stream that the posterior that ships was made before something changed."""
+    from .population import posterior
+
+    changed = posterior.stale()
+    if changed:
+        print(f"deqi: the posterior was made before a change of {', '.join(changed)}; run `deqi calibrate`",
+              file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,6 @@ from deqi.body.theory import Room
 from deqi.care.defaults import table as care_table
 from deqi.care.vocabulary import names
 from deqi.consult.rules import table as rules
-from deqi.population.patients import priors
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -255,9 +254,24 @@ def _applicability() -> str:
 
 
 def _averages() -> str:
-    return _rows(("average", "centre", "spread", "unit", "source", "why"), (
-        (f"`{name}`", f"{row['centre']:g}", f"{row.get('spread', row['centre']):g} ({row['kind']})", row["unit"],
-         _source(row["source"]), row["why"]) for name, row in priors()["averages"].items()))
+    """Prior and, where a calibration ships, posterior of every average: 5, 50 and 95 %."""
+    import numpy as np
+
+    from deqi.calibrate.validate import shipped
+    from deqi.population.averages import averages, values
+
+    listed = averages()
+    prior = values(np.array([-1.645, 0.0, 1.645])[None].repeat(len(listed), axis=0))
+    after = {row["name"]: row for row in shipped().get("averages", ())}
+    return _rows(("average", "prior", "after the trials", "learned", "unit", "source", "why"), (
+        (f"`{a.name}`", _three(prior[a.name]), _three(after[a.name]["posterior"]) if a.name in after else "–",
+         f"{100 * after[a.name]['learned']:.0f} %" if a.name in after else "–", a.unit, _source(a.source), a.why)
+        for a in listed))
+
+
+def _three(band: Iterable[float]) -> str:
+    low, middle, high = (f"{float(x):.3g}" for x in band)
+    return f"{middle} ({low} to {high})"
 
 
 def _anchors() -> str:
@@ -302,4 +316,116 @@ TABLES: dict[str, Callable[..., str]] = {
     "conflicts": _conflicts, "apart": _apart, "yardsticks": _yardsticks, "bench-words": _bench_words,
     "band-rules": _band_rules,
     "averages": _averages, "anchors": _anchors, "commands": _commands, "evidence-counts": _evidence_counts,
+}
+
+
+NO_CALIBRATION = "*No calibration ships with this copy yet; `deqi calibrate` makes one.*"
+
+
+def _calibration(part: Callable[[Mapping[str, Any]], str]) -> Callable[[], str]:
+    """A table from the validation that ships, or a sentence that there is none."""
+    def table() -> str:
+        from deqi.calibrate.validate import shipped
+
+        found = shipped()
+        return part(found) if found else NO_CALIBRATION
+
+    return table
+
+
+def _calibration_in_words(found: Mapping[str, Any]) -> str:
+    from deqi.calibrate.report import in_words
+
+    return "\n".join(f"- {line}" for line in in_words(found))
+
+
+def _calibration_left_out(found: Mapping[str, Any]) -> str:
+    from deqi.calibrate.report import MODELS
+
+    return _rows(("rule", "results", "inside 50 %", "inside 80 %", "inside 95 %", "off by (NRS)", "CRPS (NRS)",
+                  "log density"), (
+        (MODELS.get(row["model"], row["model"]), row["statistics"],
+         *(f"{100 * row[f'covered_{level}']:.0f} %" for level in (50, 80, 95)), f"{row['mae'] / 10:.2f}",
+         f"{row['crps'] / 10:.2f}", f"{row['log_density']:.2f}") for row in found["left_out"]["models"]))
+
+
+def _calibration_pooled(found: Mapping[str, Any]) -> str:
+    from deqi.calibrate.report import UNITS
+
+    return _rows(("comparison", "published", "model", "unit", "", "source"), (
+        (row["what"], _known(row["published"]), _known(row["predicted"]), UNITS.get(row["unit"], row["unit"]),
+         "overlap" if row["overlap"] else "**conflict**", _source(row["source"])) for row in found["external"]))
+
+
+def _known(band: Iterable[float | None]) -> str:
+    from deqi.calibrate.figures import number
+
+    low, middle, high = band
+    ends = "" if low is None or high is None else f" ({number(low, 2)} to {number(high, 2)})"
+    return number(middle, 2) + ends
+
+
+def _calibration_theories(found: Mapping[str, Any]) -> str:
+    return _rows(("theory", "route", "week 6", "week 26"), (
+        (row["theory"], f"`{row['route']}`" if row["route"] else "", _known(row["week6"]), _known(row["week26"]))
+        for row in found["theories"]["benefit"]))
+
+
+def _calibration_plainly(found: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {line}" for line in found["theories"]["plainly"])
+
+
+def _calibration_alike(found: Mapping[str, Any]) -> str:
+    return _rows(("one", "other", "correlation"),
+                 ((f"`{row['a']}`", f"`{row['b']}`", f"{row['r']:.2f}") for row in found["correlated"]))
+
+
+def _calibration_sensitivity(found: Mapping[str, Any]) -> str:
+    return _rows(("assumed", "instead", "effect"),
+                 ((row["assumption"], row["instead"], row["effect"]) for row in found["sensitivity"]))
+
+
+def _calibration_unused(found: Mapping[str, Any]) -> str:
+    return _rows(("trial", "reason"), ((f"`{row['trial']}`", row["reason"]) for row in found["unused"]))
+
+
+def _calibration_made(found: Mapping[str, Any]) -> str:
+    made, d = found["made"], found["diagnostics"]
+    words = {"version": "version", "seed": "seed", "trials": "studies", "statistics": "results", "chains": "chains",
+             "draws": "draws a chain", "patients": "virtual patients under each arm", "minutes": "minutes",
+             "peak_memory_gib": "memory at most, GiB"}
+    rows = [(said, f"{made[key]:.3g}" if isinstance(made[key], float) else made[key])
+            for key, said in words.items() if key in made]
+    rows += [("R-hat at most", f"{d['r_hat_max']:.3f}"), ("effective draws at least", f"{d['ess_min']:.0f}"),
+             ("diverging transitions", f"{100 * d['divergences']:.1f} %")]
+    return _rows(("", ""), rows)
+
+
+def _calibration_formula(name: str) -> str:
+    from latex2mathml.converter import convert
+
+    return f'<div class="formula">{convert(FORMULAS[name], display="block")}</div>'
+
+
+FORMULAS = {
+    "healing": r"H_i(t) = f_i + (1 - f_i)\, e^{-r_i \left(t + \phi F_i(t)\right)}",
+    "routes": r"\ell_i(t) = \operatorname{logit}\frac{B_i}{10} + N_i\left(1 - H_i(t)\right) + A_i(t) "
+              r"+ \sum_k \left(w_k b_{ik}(t) + w_k^2 c_{ik}(t)\right)",
+    "context": r"C_i(t) = p_i \int_0^t q_i\, e^{-q_i (t - s)}\, S(s)\, ds",
+    "pain": r"P_i(t) = 10\, \operatorname{logistic}\left(\ell_i(t)\right) e^{R_i(t) - C_i(t) + v}",
+    "likelihood": r"y_j \sim t_5\left(m_j(\theta),\, V_j\right), \qquad V_j = E_j + J_u\, \tau^2 J_u^{\top} "
+                  r"+ J_v\, \sigma^2 J_v^{\top} + K_j",
+}
+"""The equations of the calibration, in short."""
+
+TABLES |= {
+    "calibration-in-words": _calibration(_calibration_in_words),
+    "calibration-left-out": _calibration(_calibration_left_out),
+    "calibration-pooled": _calibration(_calibration_pooled),
+    "calibration-theories": _calibration(_calibration_theories),
+    "calibration-plainly": _calibration(_calibration_plainly),
+    "calibration-alike": _calibration(_calibration_alike),
+    "calibration-sensitivity": _calibration(_calibration_sensitivity),
+    "calibration-unused": _calibration(_calibration_unused), "calibration-made": _calibration(_calibration_made),
+    "calibration-formula": _calibration_formula,
 }

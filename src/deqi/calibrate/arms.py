@@ -98,13 +98,17 @@ def care_of(arm: Arm, trial: Trial, horizon: float, without: str | None = None) 
 
 def _refined(item: Mapping[str, Any]) -> dict[str, Any]:
     row = dict(interventions()[item["type"]])
-    said = " ".join(str(item.get(key) or "") for key in ("name", "note", "drug", "detail", "style", "stimulation"))
+    said = _words(item)
     for word in row.pop("words", ()):
         if re.search(word["like"], said, re.IGNORECASE):
             if "care" in word or "context" in word:
                 row = {}
             return row | {key: value for key, value in word.items() if key != "like"}
     return row
+
+
+def _words(item: Mapping[str, Any]) -> str:
+    return " ".join(str(item.get(key) or "") for key in ("name", "note", "drug", "detail", "dose", "style"))
 
 
 def _number(value: Any) -> float | None:
@@ -123,7 +127,7 @@ def _reported(item: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, floa
         sessions = _number(item.get("sessions_max"))
     if weeks is not None and weeks <= 0.0:
         weeks = None
-    if sessions == 1.0:
+    if sessions == 1.0 or "single dose" in _words(item):
         weeks, often = 1.0 / 7.0, 7.0
     if sessions and weeks:
         often = sessions / weeks
@@ -199,7 +203,7 @@ def _needling(item: Mapping[str, Any], mode: str) -> dict[str, Any]:
             found["depth"] = "superficial"
         if item.get("deqi") is False:
             found["de_qi"] = False
-        if mode == "manual" and str(item.get("stimulation")).lower() == "none":
+        if mode == "manual" and item.get("stimulation") == "none":
             found["manipulation_every_minutes"] = None
     if mode == "electro":
         said = str(item.get("ea_frequency_hz") or "")

@@ -78,12 +78,12 @@ def forest(scale: Scale, value: float | None, predicted: Band, left_out: Band, l
     return _strip(label, 24, drawn)
 
 
-def ranges(scale: Scale, rows: Sequence[tuple[Band, str]], label: str) -> Markup:
+def ranges(scale: Scale, rows: Sequence[tuple[Band, str]], label: str, reference: float = 0.0) -> Markup:
     """Ranges (low, middle, high), one below the other, each with its class; unknown ends are left out."""
     height = 6.0 + 10.0 * len(rows)
-    drawn = [_zero(scale, height)]
+    drawn = [_zero(scale, height, reference)]
     for k, (band, kind) in enumerate(rows):
-        y, (low, middle, high) = 8.0 + 10.0 * k, _three(band)
+        y, (low, middle, high) = 8.0 + 10.0 * k, three(band)
         if low is not None and high is not None:
             drawn.append(_line(scale(low), y, scale(high), y, f"range {kind}"))
         if middle is not None:
@@ -93,19 +93,19 @@ def ranges(scale: Scale, rows: Sequence[tuple[Band, str]], label: str) -> Markup
 
 def moved(prior: Band, posterior: Band, label: str) -> Markup:
     """Prior and posterior of one average on the scale on which its prior is a bell curve."""
-    scale = Scale(-3.3, 3.3, end=194.0)
+    scale = Scale(-3.0, 3.0, end=164.0)
     drawn = [_line(scale(0.0), 1, scale(0.0), 25, "grid")]
     places = standardised(prior, posterior)
     if places is not None:
         low, middle, high = places
         drawn += [_line(scale(-1.645), 8, scale(1.645), 8, "range prior"), _circle(scale(0.0), 8, 3.4, "dot prior"),
                   _line(scale(low), 18, scale(high), 18, "range after"), _circle(scale(middle), 18, 3.6, "dot after")]
-    return _strip(label, 26, drawn, 200.0)
+    return _strip(label, 26, drawn, 170.0)
 
 
 def standardised(prior: Band, posterior: Band) -> tuple[float, float, float] | None:
     """Quantiles of a posterior in spreads of its prior: the prior's 5, 50 and 95 % become -1.645, 0 and 1.645."""
-    before, after = _three(prior), _three(posterior)
+    before, after = three(prior), three(posterior)
     known = [x for x in (*before, *after) if x is not None]
     if len(known) < 6:
         return None
@@ -156,7 +156,7 @@ def weeks(name: str, kind: str, rows: Sequence[Mapping[str, Any]], scale: tuple[
         rows: `week`, `change` and the quantiles `band` of the left-out prediction, as changes.
         scale: ends of the vertical scale, points of 100.
     """
-    x = Scale(0.0, math.log(WEEKS[-1]), 42.0, 344.0)
+    x = Scale(0.0, math.log(WEEKS[-1]), 42.0, 338.0)
     y = Scale(scale[0], scale[1], 196.0, 12.0)
 
     def across(week: float) -> float:
@@ -164,14 +164,13 @@ def weeks(name: str, kind: str, rows: Sequence[Mapping[str, Any]], scale: tuple[
 
     drawn: list[Markup] = []
     for tick in Scale(*scale).ticks:
-        drawn += [_line(42, y(tick), 344, y(tick), "axis" if abs(tick) < 1e-9 else "grid"),
+        drawn += [_line(42, y(tick), 338, y(tick), "axis" if abs(tick) < 1e-9 else "grid"),
                   _text(36, y(tick) + 4, number(tick, 0), "soft", "end")]
-    binned = _binned(rows)
+    course = [(across(week), [y(q) for q in band]) for week, band in _binned(rows)]
     for lower, upper, style in ((0, 4, "band95"), (1, 3, "band80")):
-        spots = _widened([(across(w), y(q[lower]), y(q[upper])) for w, q in binned], x)
-        drawn.append(_path([(a, b) for a, b, _ in spots] + [(a, c) for a, _, c in reversed(spots)], style))
-    drawn.append(_path([(a, b) for a, b, _ in _widened([(across(w), y(q[2]), 0.0) for w, q in binned], x)], "median",
-                       closed=False))
+        drawn.append(_path([(at, band[lower]) for at, band in course]
+                           + [(at, band[upper]) for at, band in reversed(course)], style))
+    drawn.append(_path([(at, band[2]) for at, band in course], "median", closed=False))
     counts = {"inside80": 0, "inside95": 0, "outside": 0}
     for row in rows:
         place = standing(row["change"], row["band"])
@@ -185,22 +184,17 @@ def weeks(name: str, kind: str, rows: Sequence[Mapping[str, Any]], scale: tuple[
 
 
 def _binned(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, list[float]]]:
-    """Mean week (on the log scale) and mean quantiles of the rows of each group of weeks."""
+    """Mean week (on the log scale) and mean quantiles of each group of weeks; the ends reach all that was reported."""
     found = []
     for low, high in zip(BINS, BINS[1:], strict=False):
         here = [row for row in rows if low <= row["week"] < high]
         if here:
             week = math.exp(sum(math.log(max(row["week"], 1.0)) for row in here) / len(here))
             found.append((week, [sum(row["band"][k] for row in here) / len(here) for k in range(5)]))
+    if found:
+        reported = [max(row["week"], 1.0) for row in rows]
+        found = [(0.92 * min(reported), found[0][1]), *found, (1.09 * max(reported), found[-1][1])]
     return found
-
-
-def _widened(spots: list[tuple[float, float, float]], x: Scale) -> list[tuple[float, float, float]]:
-    """Spots of a band; the first and last reach a little beyond the results that they stand for."""
-    if not spots:
-        return []
-    (a, b, c), (d, e, f) = spots[0], spots[-1]
-    return [(max(a - 12.0, x.start), b, c), *spots, (min(d + 12.0, x.end), e, f)]
 
 
 def histogram(values: Sequence[float], bars: int = 10) -> Markup:
@@ -210,7 +204,7 @@ def histogram(values: Sequence[float], bars: int = 10) -> Markup:
         counts[min(int(value * bars), bars - 1)] += 1
     even = len(values) / bars
     chance = 1.96 * math.sqrt(even * (1.0 - 1.0 / bars))
-    x, y = Scale(0.0, 1.0, 34.0, 514.0), Scale(0.0, max(*counts, even + chance, 1.0) * 1.05, 160.0, 10.0)
+    x, y = Scale(0.0, 1.0, 6.0, 714.0), Scale(0.0, max(*counts, even + chance, 1.0) * 1.05, 160.0, 10.0)
     drawn = [_rect(x.start, y(even + chance), x.end - x.start, y(max(even - chance, 0.0)) - y(even + chance),
                    "chance")]
     width = (x.end - x.start) / bars
@@ -224,17 +218,25 @@ def histogram(values: Sequence[float], bars: int = 10) -> Markup:
         (1.0, "more pain than predicted", "end"))]
     return _frame("pit", "Where published values fall in their predicted distributions",
                   f"{bars} bars of equal promise, from below to above the prediction: {', '.join(map(str, counts))}; "
-                  f"{even:.1f} expected in each.", 530, 184, drawn)
+                  f"{even:.1f} expected in each.", 720, 184, drawn)
 
 
-def _three(band: Band) -> tuple[float | None, float | None, float | None]:
-    low, middle, high = (*band, None, None, None)[:3]
+def key(*words: str) -> Markup:
+    """What the marks of published values mean: inside 80 %, inside 95 %, outside."""
+    shown = Markup('<span><svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">{}</svg> {}</span>')
+    rows = [shown.format(_mark(7, 7, place), said)
+            for place, said in zip(("inside80", "inside95", "outside"), words, strict=True)]
+    return Markup('<p class="key small">{}</p>').format(Markup("").join(rows))
+
+
+def three(band: Band | None) -> tuple[float | None, float | None, float | None]:
+    """Low, middle and high of a range; what is missing is None."""
+    low, middle, high = (*(band or ()), None, None, None)[:3]
     return low, middle, high
 
 
-def _zero(scale: Scale, height: float) -> Markup:
-    inside = scale.low <= 0.0 <= scale.high
-    return _line(scale(0.0), 0, scale(0.0), height, "zero") if inside else Markup("")
+def _zero(scale: Scale, height: float, at: float = 0.0) -> Markup:
+    return _line(scale(at), 0, scale(at), height, "zero") if scale.low <= at <= scale.high else Markup("")
 
 
 def _band(scale: Scale, band: Band, y: float, kind: str) -> Markup:

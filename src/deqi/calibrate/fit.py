@@ -1,6 +1,6 @@
 """`deqi calibrate`: from the evidence to the posterior that ships, and to what is known about its predictions.
 
-    studies -> full model once per arm -> likelihood -> Laplace -> NUTS -> leave-one-trial-out -> posterior, validation
+    studies -> full model once per arm -> likelihood -> Laplace -> chains -> leave-one-out -> posterior, validation
 
 Every long part leaves its result in the work folder; a run that was interrupted takes it up again if nothing that
 makes the likelihood has changed.
@@ -31,8 +31,8 @@ from .problem import Problem, build
 from .trial import Trial
 
 METHOD = ("Full model run once per arm, closed-form reduction between arms and averages, quadrature over patients, "
-          "effects of trials and arms integrated out to first order; NUTS in the coordinates of the Laplace "
-          "approximation")
+          "effects of trials and arms integrated out to first order; Metropolis-Hastings chains around a map by "
+          "adapted importance sampling from the Laplace approximation")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Size:
     Arguments:
         studies: ids of the studies; None for all.
         patients: of the quadrature set, a power of two.
-        chains, warmup, draws: of the sampler.
+        chains, warmup, draws: of the sampler, in steps.
         again: most trials that are left out by sampling anew.
     """
 
@@ -54,9 +54,9 @@ class Size:
     again: int
 
 
-WHOLE = Size(None, 128, 4, 75, 250, 10)
+WHOLE = Size(None, 64, 8, 1000, 8000, 10)
 QUICK = Size(("haake2007", "brinkhaus2006", "saper2017", "wallwork_persistent", "wallwork_acute", "exercise_pain"),
-             32, 2, 50, 75, 0)
+             32, 4, 500, 2000, 0)
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,8 @@ def calibrate(size: Size = WHOLE, seed: int = 1, work: Path | None = None,
         likelihood = Likelihood.of(problem)
         told("finding the mode", 0.1)
         found = _kept(place, "mode", lambda: laplace(likelihood))
-        total, done = size.chains * (size.warmup + size.draws), 0
-
-        def ahead(transitions: int) -> None:
-            nonlocal done
-            done += transitions
-            told("sampling", 0.15 + 0.85 * done / total)
-
         draws = sample(likelihood, found, chains=size.chains, warmup=size.warmup, draws=size.draws, seed=seed,
-                       work=place, progress=ahead)
+                       work=place, progress=lambda share: told("sampling", 0.15 + 0.85 * share))
     from .. import __version__
 
     made = {"version": __version__, "seed": seed, "chains": size.chains, "draws": size.draws, "warmup": size.warmup,

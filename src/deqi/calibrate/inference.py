@@ -1,9 +1,10 @@
-"""From the likelihood to draws of the averages: mode, Laplace approximation, then NUTS in its coordinates.
+"""From the likelihood to draws of the averages: mode, Laplace, adapted importance sampling, Metropolis-Hastings.
 
-With the effects of trials and arms integrated out, what is left free has a few dozen dimensions with normal priors, so
-that the Laplace approximation is a good map: in its coordinates the posterior is nearly round and the sampler needs
-few steps. NUTS is NumPyro's (Phan 2019); the log density is exact, the approximation only steers.
-Every chunk of draws is written to the work folder; a run that was interrupted goes on from there.
+With the effects of trials and arms integrated out, what is left free has some fifty dimensions with normal priors. The
+Laplace approximation is a good map; importance sampling in rounds makes a better one, a mixture of Student's t; chains
+then mix independent jumps from it with random-walk steps in its coordinates, and their draws are exact whatever the
+map. Only values of the log density are needed, and a value takes milliseconds (its gradient, a hundred times more).
+Checkpoints go to the work folder; a run that was interrupted goes on from there and ends the same.
 """
 
 from __future__ import annotations
@@ -18,14 +19,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import solve_triangular
 
 from ..population.averages import averages
 from ..writing import replacing
 from .likelihood import Likelihood, by_trial
+from .scores import pareto_smooth
 
-CHUNK = 25
-TAIL = 15.0
-"""Degrees of freedom of importance draws around a Laplace approximation."""
+THIN, CHECKPOINT = 40, 1000
+"""Steps between two draws that are kept, and between two checkpoints."""
+RANDOM_WALK = 1.7
+"""Length of a random-walk step over the root of the dimension, in the proposal's coordinates."""
+TAIL = 12.0
+"""Degrees of freedom of the components of the proposal."""
+ENOUGH = 300.0
+"""Effective draws from which a round's covariance is taken."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +63,16 @@ class Draws:
     Arguments:
         z: shape (chains, draws, averages).
         log_density: log posterior, shape (chains, draws).
-        diverging: share of diverging transitions.
-        steps: mean number of leapfrog steps.
-        laplace: what steered the sampler.
+        jumps, steps: acceptance of independent jumps and of random-walk steps.
+        k: Pareto diagnostic of the map that they come from.
+        laplace: where it started.
     """
 
     z: Float[np.ndarray, "chains draws averages"]
     log_density: Float[np.ndarray, "chains draws"]
-    diverging: float
+    jumps: float
     steps: float
+    k: float
     laplace: Laplace
 
     @property
@@ -124,75 +133,164 @@ def log_posterior(z: Any, weights: Any, prior_sd: Any, data: Any, blocks: Any) -
 
 
 _value = jax.jit(log_posterior)
+_values = jax.jit(jax.vmap(lambda z, w, data, blocks: log_posterior(z, w, 1.0, data, blocks), (0, None, None, None)))
 _value_and_gradient = jax.jit(jax.value_and_grad(log_posterior))
 
 
-def sample(likelihood: Likelihood, found: Laplace, *, chains: int = 4, warmup: int = 100, draws: int = 250,
-           seed: int = 1, weights: Any = 1.0, work: Path | None = None,
-           progress: Callable[[int], Any] | None = None) -> Draws:
+def sample(likelihood: Likelihood, found: Laplace, *, chains: int = 8, warmup: int = 2000, draws: int = 20000,
+           seed: int = 1, work: Path | None = None, progress: Callable[[float], Any] | None = None) -> Draws:
     """Draw from the posterior.
 
     Arguments:
         likelihood: of the trials.
-        found: the Laplace approximation, whose coordinates the sampler uses.
-        chains, warmup, draws: of the sampler.
+        found: the Laplace approximation.
+        chains, warmup, draws: of the sampler, in steps; every THIN-th is kept.
         seed: of every random number.
-        weights: of each trial.
         work: folder for checkpoints; what is found there is taken up.
-        progress: called with the number of transitions done.
+        progress: called with the share that is done.
     """
-    import numpyro
-    from numpyro.distributions import ImproperUniform, constraints
-    from numpyro.infer import NUTS
-
-    w = jnp.asarray(np.broadcast_to(np.asarray(weights, float), (likelihood.blocks.index.shape[0],)))
-    given = (jnp.asarray(found.mode), jnp.asarray(found.root), w, likelihood.data, likelihood.blocks)
-
-    def model(mode: Any, root: Any, w: Any, data: Any, blocks: Any) -> None:
-        x = numpyro.sample("x", ImproperUniform(constraints.real_vector, (), (len(found.mode),)))
-        numpyro.factor("log_posterior", log_posterior(mode + root @ x, w, 1.0, data, blocks))
-
-    kernel = NUTS(model, step_size=0.5, adapt_mass_matrix=False, target_accept_prob=0.8, max_tree_depth=6)
-
-    def chain(index: int) -> list[Any]:
-        place = None if work is None else work / f"chain-{index}.pickle"
-        kept, state = _taken_up(place)
-        if state is None:
-            key = jax.random.PRNGKey(1000 * seed + index)
-            start = 0.5 * jax.random.normal(key, (len(found.mode),))
-            state = kernel.init(key, warmup, init_params={"x": start}, model_args=given, model_kwargs={})
-        while len(kept) * CHUNK < warmup + draws:
-            state, rows = _chunk(state)
-            kept.append(rows)
+    told = progress if progress is not None else lambda _: None
+    value = batched(likelihood)
+    proposal = _kept(work, "proposal", lambda: adapt(value, found, seed=seed, progress=lambda s: told(0.2 * s)))
+    rng = np.random.default_rng([seed, 71])
+    x = proposal.draws[rng.choice(len(proposal.draws), chains, p=proposal.weight)]
+    state: Any = (x, value(x), proposal.log_density(x), rng, [], np.zeros(4))
+    place = None if work is None else work / "chains.pickle"
+    if place is not None and place.exists():
+        state = pickle.loads(place.read_bytes())
+    x, log_p, log_q, rng, kept, tally = state
+    total = warmup + draws
+    step = RANDOM_WALK / np.sqrt(x.shape[1])
+    for number in range(len(kept) * THIN, total):
+        if number % 2:
+            proposed = proposal.sample(rng, chains)
+            new_q = proposal.log_density(proposed)
+        else:
+            proposed = x + step * rng.standard_normal(x.shape) @ proposal.root.T
+            new_q = proposal.log_density(proposed)
+        new_p = value(proposed)
+        ratio = new_p - log_p - ((new_q - log_q) if number % 2 else 0.0)
+        taken = np.log(rng.uniform(size=chains)) < ratio
+        tally += [taken.sum(), chains, 0, 0] if number % 2 else [0, 0, taken.sum(), chains]
+        x = np.where(taken[:, None], proposed, x)
+        log_p, log_q = np.where(taken, new_p, log_p), np.where(taken, new_q, log_q)
+        if (number + 1) % THIN == 0:
+            kept.append((x.copy(), log_p.copy()))
+        if (number + 1) % CHECKPOINT == 0 or number + 1 == total:
+            told(0.2 + 0.8 * (number + 1) / total)
             if place is not None:
                 with replacing(place) as draft:
-                    draft.write_bytes(pickle.dumps((kept, state)))
-            if progress is not None:
-                progress(CHUNK)
-        return kept
-
-    def _chunk(state: Any) -> tuple[Any, Any]:
-        rows = []
-        for _ in range(CHUNK):
-            state = step(state, given)
-            rows.append((np.asarray(state.z["x"]), float(-state.potential_energy), bool(state.diverging),
-                         int(state.num_steps)))
-        return state, tuple(np.asarray(column) for column in zip(*rows, strict=True))
-
-    step = jax.jit(lambda state, given: kernel.sample(state, given, {}))
-    runs = [chain(index) for index in range(chains)]
-    x, density_, diverging, steps = (np.stack([np.concatenate([rows[i] for rows in run]) for run in runs])
-                                     for i in range(4))
-    x, density_, diverging, steps = (a[:, warmup:warmup + draws] for a in (x, density_, diverging, steps))
-    z = found.mode + x @ found.root.T
-    return Draws(z, density_, float(diverging.mean()), float(steps.mean()), found)
+                    draft.write_bytes(pickle.dumps((x, log_p, log_q, rng, kept, tally)))
+    after = kept[warmup // THIN:]
+    return Draws(np.stack([row for row, _ in after], axis=1), np.stack([row for _, row in after], axis=1),
+                 float(tally[0] / max(tally[1], 1)), float(tally[2] / max(tally[3], 1)), proposal.k, found)
 
 
-def _taken_up(place: Path | None) -> tuple[list[Any], Any]:
-    """Chunks of an interrupted chain and its state."""
-    if place is None or not place.exists():
-        return [], None
-    return pickle.loads(place.read_bytes())
+@dataclass(frozen=True)
+class Proposal:
+    """A mixture of Student's t found by importance sampling in rounds, each adapted to the weights of those before.
+
+    Arguments:
+        centres, roots: of the components, shapes (rounds, averages) and (rounds, averages, averages).
+        draws, weight: all draws with their normalised importance weights.
+        k: Pareto diagnostic of the weights.
+    """
+
+    centres: np.ndarray
+    roots: np.ndarray
+    draws: np.ndarray
+    weight: np.ndarray
+    k: float
+
+    @property
+    def root(self) -> np.ndarray:
+        """Root of the covariance of the last component."""
+        return self.roots[-1]
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log density at places, shape (places,), up to a constant."""
+        n = z.shape[1]
+        found = []
+        for centre, root in zip(self.centres, self.roots, strict=True):
+            x = solve_triangular(root, (z - centre).T, lower=True)
+            found.append(-0.5 * (TAIL + n) * np.log1p(np.sum(x**2, axis=0) / TAIL) - np.sum(np.log(np.diag(root))))
+        return np.logaddexp.reduce(np.stack(found), axis=0) - np.log(len(found))
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """`n` places at random."""
+        which = rng.integers(len(self.centres), size=n)
+        x = rng.standard_normal((n, self.centres.shape[1])) / np.sqrt(rng.chisquare(TAIL, (n, 1)) / TAIL)
+        return self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], x)
+
+
+def adapt(value: Callable[[np.ndarray], np.ndarray], found: Laplace, *, rounds: int = 6, each: int = 2400,
+          seed: int = 1, progress: Callable[[float], Any] = lambda _: None) -> Proposal:
+    """Adaptive importance sampling from the Laplace approximation on (population Monte Carlo, Cappe 2008).
+
+    Arguments:
+        value: log posterior at places, shape (places, averages) to (places,).
+        found: where it starts.
+        rounds, each: rounds, and draws in each.
+        seed: of the random generator.
+        progress: called with the share that is done.
+    """
+    rng = np.random.default_rng([seed, 61])
+    centre, root = found.mode, found.root
+    made = Proposal(centre[None], root[None], np.empty((0, len(centre))), np.empty(0), np.inf)
+    log_p = np.empty(0)
+    for number in range(rounds):
+        last = Proposal(centre[None], root[None], made.draws, made.weight, made.k)
+        fresh = last.sample(rng, each)
+        draws, log_p = np.vstack([made.draws, fresh]), np.concatenate([log_p, value(fresh)])
+        if number:
+            made = Proposal(np.vstack([made.centres, centre[None]]), np.concatenate([made.roots, root[None]]),
+                            draws, made.weight, made.k)
+        ratio = log_p - made.log_density(draws)
+        smoothed, k = pareto_smooth(ratio)
+        made = Proposal(made.centres, made.roots, draws, np.exp(smoothed), float(k))
+        centre, root = _moments(draws, ratio, found)
+        progress((number + 1) / rounds)
+    return made
+
+
+def _moments(draws: np.ndarray, ratio: np.ndarray, found: Laplace) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and root of weighted draws, the weights flattened until enough of them count."""
+    power = 1.0
+    while True:
+        q = np.exp(power * (ratio - ratio.max()))
+        q /= q.sum()
+        if 1.0 / np.sum(q**2) > ENOUGH or power < 0.05:
+            break
+        power *= 0.85
+    centre = q @ draws
+    apart = draws - centre
+    return centre, np.linalg.cholesky(0.95 * (apart * q[:, None]).T @ apart + 0.05 * found.covariance)
+
+
+def batched(likelihood: Likelihood, size: int = 8) -> Callable[[np.ndarray], np.ndarray]:
+    """The log posterior at many places, in batches of one compiled size; -inf where it is not finite."""
+    weights = jnp.ones(likelihood.blocks.index.shape[0])
+
+    def value(z: np.ndarray) -> np.ndarray:
+        padded = np.concatenate([z, np.repeat(z[-1:], -len(z) % size, axis=0)])
+        found = np.concatenate([np.asarray(_values(jnp.asarray(part), weights, likelihood.data, likelihood.blocks))
+                                for part in np.split(padded, len(padded) // size)])[:len(z)]
+        return np.where(np.isfinite(found), found, -1e30)
+
+    return value
+
+
+def _kept(work: Path | None, name: str, make: Callable[[], Any]) -> Any:
+    """A result that was kept in the work folder, or made and kept now."""
+    if work is None:
+        return make()
+    path = work / f"{name}.pickle"
+    if path.exists():
+        return pickle.loads(path.read_bytes())
+    made = make()
+    with replacing(path) as draft:
+        draft.write_bytes(pickle.dumps(made))
+    return made
 
 
 def importance(likelihood: Likelihood, near: Laplace, *, weights: Any = 1.0, draws: int = 600, seed: int = 1
@@ -216,10 +314,10 @@ def importance(likelihood: Likelihood, near: Laplace, *, weights: Any = 1.0, dra
 
 
 def diagnostics(draws: Draws, names: tuple[str, ...]) -> dict[str, Any]:
-    """R-hat (split), bulk effective sample size by average, divergences and steps."""
+    """R-hat (split), bulk effective sample size by average, acceptance, and the Pareto k of the map."""
     from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
     r_hat = {name: float(split_gelman_rubin(draws.z[:, :, i])) for i, name in enumerate(names)}
     bulk = {name: float(effective_sample_size(draws.z[:, :, i])) for i, name in enumerate(names)}
     return {"r_hat": r_hat, "ess_bulk": bulk, "r_hat_max": max(r_hat.values()), "ess_min": min(bulk.values()),
-            "divergences": draws.diverging, "steps": draws.steps}
+            "jumps": draws.jumps, "steps": draws.steps, "k": draws.k}

@@ -141,6 +141,7 @@ class Likelihood:
 
 @jax.jit
 def moments(z: Any, data: Any, b: Blocks) -> tuple[Any, Any]:
+    """Predictive mean and covariance by trial; see `Likelihood.moments`."""
     theta, arms = values(z), data[0]
     trials, n_arms = b.index.shape[0], arms.trial.shape[0]
     u, v = jnp.zeros((len(TRIAL_EFFECTS), trials)), jnp.zeros(n_arms)
@@ -166,6 +167,7 @@ def moments(z: Any, data: Any, b: Blocks) -> tuple[Any, Any]:
 
 @jax.jit
 def by_trial(z: Any, data: Any, b: Blocks) -> Any:
+    """Log likelihood of each trial."""
     m, V = moments(z, data, b)
     V = V + (1.0 - b.mask)[:, :, None] * jnp.eye(b.index.shape[1])[None]
     L = jnp.linalg.cholesky(V)

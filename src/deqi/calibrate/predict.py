@@ -11,9 +11,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..care import Plan, sentences
+from ..care.context import context_kind
 from ..errors import InputError
 from ..population import posterior
 from ..population.averages import prior_draws
+from .arms import care_of, dose_text
 from .likelihood import FREEDOM, Likelihood
 from .problem import Problem, build, is_used
 from .records import Statistic
@@ -43,10 +46,10 @@ def predict_file(path: Path, seed: int = 1) -> dict[str, Any]:
 
 def predict(trial: Trial, seed: int = 1, file: str | None = None) -> dict[str, Any]:
     """Predict one trial; see `predict_file`."""
-    asked = _asked(trial)
+    asked, left_out = _asked(trial), _left_out(trial)
     if not asked:
         raise InputError("nothing here that deqi predicts", file=file, field="outcomes",
-                         found="; ".join(dict.fromkeys(reason for _, reason in trial.unused)) or "no outcome",
+                         found="; ".join(dict.fromkeys(row["reason"] for row in left_out)) or "no outcome",
                          accepted="pain or disability in an arm at a week after enrolment")
     problem = build([replace(trial, observations=asked)], everything=True)
     drawn = simulated(problem, seed)
@@ -55,11 +58,31 @@ def predict(trial: Trial, seed: int = 1, file: str | None = None) -> dict[str, A
 
     return {
         "arms": arms, "contrasts": _contrasts(trial, problem, drawn),
-        "not_predicted": [{"what": what, "reason": reason} for what, reason in trial.unused],
+        "read_as": _read_as(trial, max(o.week for o in asked)), "not_predicted": left_out,
         "outside": trial.outside,
         "provenance": {"version": __version__, "posterior": posterior.stamp() or None, "seed": seed,
                        "people": len(problem.places.spell), "draws": DRAWS},
     }
+
+
+def _left_out(trial: Trial) -> list[dict[str, str]]:
+    """What the file has and deqi does not predict, with the reason."""
+    moments = [(f"{o.outcome} in {o.arm}, week {o.week:g}", "the pain of a moment; deqi predicts a week's average")
+               for o in trial.observations if o.momentary]
+    return [{"what": what, "reason": reason} for what, reason in (*trial.unused, *moments)]
+
+
+def _read_as(trial: Trial, weeks: float) -> list[dict[str, Any]]:
+    """What deqi took each arm to be: care in words, contexts alone where it has no equations, and its dose."""
+    rows = []
+    for arm in trial.arms:
+        cares = care_of(arm, trial, weeks)
+        middle = cares[len(cares) // 2]
+        modelled = {context_kind(course) for course in middle.courses}
+        care = sentences(Plan(middle.courses)) if middle.courses else []
+        rows.append({"arm": arm.id, "care": care, "dose": dose_text(cares),
+                     "context_alone": [part.kind for part in middle.parts if part.kind not in modelled]})
+    return rows
 
 
 def _asked(trial: Trial) -> tuple[Observation, ...]:
@@ -78,7 +101,8 @@ def _asked(trial: Trial) -> tuple[Observation, ...]:
                 for kind in kinds:
                     key = (arm, o.outcome, o.week, kind)
                     if key not in found or kind == o.statistic:
-                        n = next((a.n for a in trial.arms if a.id == arm), None) if arm != o.arm else o.n
+                        own = next((a.n for a in trial.arms if a.id == arm), None)
+                        n = own if o.versus else o.n        # behind a difference stand the people of both arms
                         found[key] = replace(o, arm=arm, versus=None, statistic=kind, value=None, n=n, se=None)
     return tuple(sorted(found.values(), key=lambda o: (o.outcome, o.week, o.arm, o.statistic)))
 
@@ -119,24 +143,12 @@ def _possible(problem: Problem, drawn: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def _own(o: Observation, values: np.ndarray, statistic: str) -> np.ndarray:
-    """Values in the units and the direction of the file."""
-    if statistic == "mean":
-        level = values if o.scale.higher_is_worse else 100.0 - values
-        return o.scale.low + level * (o.scale.high - o.scale.low) / 100.0
-    if statistic == "responders":
-        return 100.0 * values
-    if statistic == "percent_change":
-        return o.scale.sign * values
-    return o.scale.sign * values * (o.scale.high - o.scale.low) / 100.0
-
-
 def _row(o: Observation, values: np.ndarray) -> dict[str, Any]:
     statistic = "percent" if o.statistic == "responders" else o.statistic
     row = {"arm": o.arm, "outcome": o.outcome, "week": o.week, "statistic": statistic}
     if o.rule is not None:
         row["responder"] = _rule(o)
-    return row | _summed(_own(o, values, o.statistic))
+    return row | _summed(o.to_own(values))
 
 
 def _rule(o: Observation) -> str:
@@ -155,21 +167,22 @@ def _summed(values: np.ndarray) -> dict[str, Any]:
 
 
 def _contrasts(trial: Trial, problem: Problem, drawn: np.ndarray) -> list[dict[str, Any]]:
-    """Differences between all pairs of arms, at each outcome and week; pairs that the file compares as it has them."""
+    """Differences between all pairs of arms in the order of the file; those that stand in it alone as it has them."""
     at: dict[tuple[str, float], dict[str, int]] = {}
     for i, (_, o) in enumerate(problem.rows):
         if o.statistic in ("change", "percent_change"):
             at.setdefault((o.outcome, o.week), {})[o.arm] = i
     stated = {(o.outcome, o.week, o.arm, o.versus) for o in trial.observations if o.versus}
+    place = [arm.id for arm in trial.arms].index
     rows = []
     for (outcome, week), arms in at.items():
-        for arm, versus in combinations(arms, 2):
+        for arm, versus in combinations(sorted(arms, key=place), 2):
             pairs: Iterable[tuple[str, str]] = [(arm, versus)]
             if (outcome, week, versus, arm) in stated:
                 pairs = [(versus, arm)]
             for a, b in pairs:
                 o = problem.rows[arms[a]][1]
-                difference = _own(o, drawn[:, arms[a]], o.statistic) - _own(o, drawn[:, arms[b]], o.statistic)
+                difference = o.to_own(drawn[:, arms[a]]) - o.to_own(drawn[:, arms[b]])
                 rows.append({"arm": a, "versus": b, "outcome": outcome, "week": week} | _summed(difference))
     return rows
 
@@ -192,6 +205,10 @@ def lines(found: dict[str, Any]) -> list[str]:
         q = row["quantiles"]
         shown.append(f"  week {row['week']:>5g}  {row['arm']} minus {row['versus']}, {row['outcome']}:"
                      f" {row['mean']:.1f}   {q['0.1']:.1f} to {q['0.9']:.1f}")
+    shown.append("Arms read as:")
+    for row in found["read_as"]:
+        care = "; ".join([*row["care"], *(f"context of {kind}" for kind in row["context_alone"])]) or "nothing"
+        shown.append(f"  {row['arm']}: {care} (dose {row['dose']})")
     if found["outside"]:
         shown.append(f"Outside the people deqi is calibrated on: {found['outside']}.")
     if found["not_predicted"]:

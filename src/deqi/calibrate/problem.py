@@ -11,8 +11,16 @@ import numpy as np
 
 from ..population.averages import context_kinds, priors
 from ..population.coordinates import Coordinates
-from ..population.patients import Phase, Who, disability_at_enrolment, phase_of, scores_at_enrolment
+from ..population.patients import (
+    Phase,
+    Who,
+    disability_at_enrolment,
+    duration_at_enrolment,
+    phase_of,
+    scores_at_enrolment,
+)
 from .arms import Care, alone_fades_in_days, care_of
+from .measures import find, measure
 from .quadrature import PATIENTS, flare_variance, places_of
 from .reduced import Arms, Cells, Places
 from .response import Response, respond
@@ -116,8 +124,6 @@ def phase_of_trial(trial: Trial) -> Phase:
 
 def baseline_of(trial: Trial, arm: str, domain: str) -> tuple[float | None, float | None]:
     """Mean and spread at enrolment, 0-100: the arm's, else the trial's; None where nobody says."""
-    from .measures import measure
-
     own = [b for (a, outcome), b in trial.baselines.items() if a == arm and measure(outcome).domain == domain]
     every = [b for (_, outcome), b in trial.baselines.items() if measure(outcome).domain == domain]
     means = [b.mean for b in (own or every)]
@@ -199,8 +205,6 @@ def _arm(trial: Trial, number: int, arm: Arm, cares: Sequence[Care], weeks: int,
     people = priors()["people"]
     response = respond(who, cares, weeks, coordinates)
     observed = scores_at_enrolment(coordinates, who)
-    from ..population.patients import duration_at_enrolment
-
     return {
         "phase": PHASES.index(who.phase), "held_against": who.baseline_nrs,
         "total_sd": people["baseline_sd"][who.phase]["value"], "observed": observed,
@@ -219,8 +223,6 @@ def moment(week: float, domain: str) -> float:
 
 def _statistic(trial: Trial, number: int, o: Observation, arm_index: dict[tuple[int, str], int],
                cells: dict[tuple[int, str, str, float], int]) -> dict[str, Any] | None:
-    from .measures import measure
-
     instrument = measure(o.outcome)
     rule = o.rule
     domain = o.domain if rule is None else rule.domain
@@ -285,8 +287,6 @@ def _packed(trials: tuple[Trial, ...], rows: tuple[tuple[int, Observation], ...]
 
 
 def _gain_of(outcome: str) -> int:
-    from .measures import find
-
     found = find(outcome) if outcome else None
     return list(GAINS).index(found.instrument) if found is not None and found.instrument in GAINS else len(GAINS)
 

@@ -36,11 +36,11 @@ class Scale:
         """A spread to points of 100."""
         return 100.0 * own / (self.high - self.low)
 
-    def own_level(self, level: float) -> float:
+    def own_level(self, level: Any) -> Any:
         """0-100 back to a score."""
         return self.low + self.own_width(level if self.higher_is_worse else 100.0 - level)
 
-    def own_width(self, points: float) -> float:
+    def own_width(self, points: Any) -> Any:
         """Points of 100 back to a spread in own units."""
         return points * (self.high - self.low) / 100.0
 
@@ -136,11 +136,11 @@ class Observation:
         """Direction of the instrument."""
         return self.scale.higher_is_worse
 
-    def to_own(self, value: float) -> float:
+    def to_own(self, value: Any) -> Any:
         """Turn a value of this observation's statistic back into the file's units and direction.
 
         Arguments:
-            value: as `self.value`; shares become percent.
+            value: as `self.value`, a number or an array; shares become percent.
         """
         if self.statistic in ("mean", "median"):
             return self.scale.own_level(value)

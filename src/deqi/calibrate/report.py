@@ -17,6 +17,7 @@ from ..body.system import ROOMS
 from ..writing import write_text
 from . import figures
 from .figures import Scale, number
+from .figures import three as _three
 
 MODELS = {"deqi": "deqi", "Hyperbola": "one curve for each kind of care", "MetaRegression": "linear meta-regression"}
 DOMAINS = {"pain": "Pain", "disability": "Disability"}
@@ -56,74 +57,66 @@ def page(found: Mapping[str, Any]) -> str:
     fit, out = _list(found, "fit"), _dict(found, "left_out")
     averages = _list(found, "averages")
     theories = _dict(found, "theories")
-    return _template().render(
+    return _template("report.html.j2").render(
         words=in_words(found), made=_dict(found, "made"), stamp=_dict(found, "stamp"),
         models=_list(out, "models"), names=MODELS, by_statistic=[_scored(row) for row in _list(out, "by_statistic")],
         trials=[_trial(row, fit) for row in _list(out, "trials")], courses=courses(fit),
         forest={title: forest(fit, domain) for domain, title in DOMAINS.items()},
         counts={title: sum(row.get("domain") == domain for row in fit) for domain, title in DOMAINS.items()},
-        pit=_dict(found, "pit"), external=[_pooled(row) for row in _list(found, "external")],
-        spread=[_pooled(row | {"unit": "ratio"}) for row in _list(found, "spread")],
-        theories=theories, titles={room.name: room.title for room in ROOMS}, benefit=benefit(theories),
+        pit=_dict(found, "pit"), pit_values=_list(_dict(found, "pit"), "values"),
+        external=[_pooled(row) for row in _list(found, "external")],
+        spread=[_pooled({"inside": None, **row}) for row in _list(found, "spread")],
+        theories=theories, weights=[_moved(row) for row in _list(theories, "weights")], verdicts=verdicts(theories),
+        titles={room.name: room.title for room in ROOMS}, benefit=benefit(theories),
         plainly=[_named(line, averages) for line in _list(theories, "plainly")],
         groups=grouped(averages), diagnostics=_dict(found, "diagnostics"), correlated=_list(found, "correlated"),
         why={row.get("name"): row.get("why") for row in averages},
         sensitivity=[row | {"rows": [_changed(r) for r in _list(row, "rows")]}
                      for row in _list(found, "sensitivity")],
         simulated=_dict(found, "simulation_based"), unused=_list(found, "unused"), figures=figures,
-        small=evidence.fact("pooled_li2020_mbma").citation())
+        small=_source("pooled_li2020_mbma"))
 
 
 def in_words(found: Mapping[str, Any]) -> list[str]:
     """What was fitted, how well trials that were left out are predicted, and what the trials say of the needles."""
-    made, models = _dict(found, "made"), _list(_dict(found, "left_out"), "models")
-    said = []
-    if made.get("statistics"):
-        said.append(f"The averages of the model were fitted to {made['statistics']} published results on pain and "
-                    f"disability of groups of people, from {made.get('trials', 'several')} studies (trials, and a few "
-                    "cohorts and reviews of what the trials lack). No one's own data were used.")
+    out, pooled = _dict(found, "left_out"), _list(found, "external")
+    models = _list(out, "models")
     own = next((row for row in models if row.get("model") == "deqi"), None)
-    if own:
-        said += _predicted(own, [row for row in models if row is not own])
-    pooled = _list(found, "external")
-    if pooled:
-        apart = [row for row in pooled if not row.get("overlap")]
-        said.append(f"Of {len(pooled)} pooled results that the fit never saw, {len(pooled) - len(apart)} overlap with "
-                    "what the model says" + ("." if not apart else "; these do not: "
-                    + "; ".join(f"{row['what']} ({row.get('conflict') or 'no overlap'})" for row in apart) + "."))
-    beyond = next((row for row in _list(_dict(found, "theories"), "benefit") if row.get("theory") == "all of it"), None)
-    if beyond:
-        said.append("After a course like that of the GERAC trial the model puts pain under needles against pain under "
-                    "sham at " + ", and ".join(f"{_range(beyond.get(key))} points of 100 after {week} weeks"
-                                               for key, week in (("week6", 6), ("week26", 26)) if beyond.get(key))
-                    + " (middle, 80 % range; less than zero is less pain).")
-    return said
+    others = [row for row in models if row is not own]
+    benefits = _list(_dict(found, "theories"), "benefit")
+    beyond: Mapping[str, Any] = next((row for row in benefits if row.get("theory") == "all of it"), {})
+    said = _template("words.txt.j2").render(
+        made=_dict(found, "made"), own=own, others=others, names=MODELS, narrow=NARROW, wide=WIDE,
+        beaten=sum((row.get("mae") or 0.0) > ((own or {}).get("mae") or 0.0) for row in others),
+        kinds=_every_kind(_list(out, "by_statistic")), pooled=pooled,
+        apart=[row for row in pooled if not row.get("overlap")], held=sum(map(_held, pooled)),
+        beyond={week: _range(beyond[f"week{week}"], 1) for week in (6, 26) if beyond.get(f"week{week}")})
+    return [line for line in said.splitlines() if line.strip()]
 
 
-def _predicted(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    c80 = own.get("covered_80")
-    verdict = "" if c80 is None else (
-        " The intervals are too narrow: trust them less than they ask for." if c80 < NARROW else
-        " The intervals are somewhat wider than they need be." if c80 > WIDE else
-        " The intervals are about as wide as they should be.")
-    said = [f"Each trial was also predicted from all the others. Of {own.get('statistics')} published changes of pain, "
-            f"{_percent(c80)} lie inside the 80 % interval and {_percent(own.get('covered_95'))} inside the 95 % "
-            f"interval; the middle of the prediction is off by {_nrs(own.get('mae'))} points on the 0 to 10 scale on "
-            f"average.{verdict}"]
-    if others:
-        rivals = "; ".join(f"{MODELS.get(str(row['model']), row['model'])}: off by {_nrs(row.get('mae'))}, "
-                           f"{_percent(row.get('covered_80'))} and {_percent(row.get('covered_95'))}"
-                           for row in others)
-        beaten = sum((row.get("mae") or 0.0) > (own.get("mae") or 0.0) for row in others)
-        judged = ("The model's error is smaller than theirs." if beaten == len(others) else
-                  "The model's error is not smaller than theirs." if not beaten else
-                  f"The model's error is smaller than that of {beaten} of the {len(others)}.")
-        said.append(f"Plain rules that know of no body and no theory, on the same trials: {rivals}. {judged}")
-    return said
+def _every_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many results of every kind lie inside their 80 % interval, and the kinds that are stated too surely."""
+    known = [row for row in rows if row.get("statistics") and row.get("covered_80") is not None]
+    results = sum(row["statistics"] for row in known)
+    inside = sum(row["statistics"] * row["covered_80"] for row in known)
+    worst = sorted((row for row in known if row["covered_80"] < NARROW), key=lambda row: row["covered_80"])
+    return {"results": results, "inside": inside / results if results else None,
+            "worst": [{**row, "statistic": _statistic(row)} for row in worst]}
 
 
-def courses(fit: Sequence[Mapping[str, Any]]) -> list[Markup]:
-    """Changes of pain against weeks, a figure for each kind of arm, the most reported first."""
+def _statistic(row: Mapping[str, Any]) -> str:
+    return str(row.get("statistic")).replace("_", " ").replace("sd", "SD")
+
+
+def _held(row: Mapping[str, Any]) -> bool:
+    """Whether the middle of a pooled result lies inside the model's range."""
+    published, (low, _, high) = row.get("published"), _three(row.get("predicted"))
+    middle = _three(published)[1] if isinstance(published, list | tuple) else published
+    return middle is not None and low is not None and high is not None and low <= middle <= high
+
+
+def courses(fit: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
+    """Changes of pain against weeks: kind of arm to its figure, the most reported first."""
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for row in fit:
         before = 0.0 if row.get("statistic") == "change" else _baseline(row)
@@ -134,8 +127,9 @@ def courses(fit: Sequence[Mapping[str, Any]]) -> list[Markup]:
     every = [x for rows in by_kind.values() for row in rows for x in (row["change"], row["band"][1], row["band"][3])]
     scale = Scale.around(every, step=10.0)
     ordered = sorted(by_kind.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [figures.weeks(f"weeks-{k}", kind, rows, (max(scale.low, -90.0), min(scale.high, 60.0)))
-            for k, (kind, rows) in enumerate(ordered)]
+    ends = max(scale.low, -90.0), min(scale.high, 60.0)
+    return {f"{kind} ({len(rows)})": figures.weeks(f"weeks-{k}", kind, rows, ends)
+            for k, (kind, rows) in enumerate(ordered)}
 
 
 def _baseline(row: Mapping[str, Any]) -> float | None:
@@ -194,33 +188,34 @@ def _scored(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = {key: factor * row[key] for key in ("width_80", "width_95", "mae", "bias", "crps")
              if row.get(key) is not None}
     return {**row, **shown, "unit": SCORED.get(str(row.get("statistic")), ""),
-            "statistic": str(row.get("statistic")).replace("_", " ").replace("sd", "SD")}
+            "statistic": _statistic(row)}
 
 
 def _trial(row: Mapping[str, Any], fit: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Scores of one trial; its error over the results in points of 100 alone, where there are any."""
-    errors = [abs(r["value"] - r["left_out"][2]) for r in fit
-              if r.get("trial") == row.get("trial") and SCORED.get(str(r.get("statistic"))) == "points of 100"
+    own = [r for r in fit if r.get("trial") == row.get("trial")]
+    errors = [abs(r["value"] - r["left_out"][2]) for r in own if SCORED.get(str(r.get("statistic"))) == "points of 100"
               and r.get("value") is not None and len(r.get("left_out") or ()) == 5]
-    anew = row.get("anew", row.get("k") is None)
-    return {**row, "error": sum(errors) / len(errors) if errors else row.get("mae"), "anew": anew}
+    error = sum(errors) / len(errors) if errors else None if own else row.get("mae")
+    return {**row, "error": error, "anew": row.get("anew", row.get("k") is None)}
 
 
 def _pooled(row: Mapping[str, Any]) -> dict[str, Any]:
     published, predicted = row.get("published"), row.get("predicted") or ()
     known = list(published) if isinstance(published, list | tuple) else [None, published, None]
-    scale = Scale.around([*known, *predicted], zero=row.get("unit") != "weeks")
+    reference = 1.0 if "inside" in row else 0.0
+    scale = Scale.around([*known, *predicted, reference], zero=False)
     words = f"published {_range(known)}, predicted {_range(predicted)}"
-    return {**row, "published": _range(known), "predicted": _range(predicted),
+    return {**row, "published": _range(known), "predicted": _range(predicted), "held": _held(row),
             "unit": UNITS.get(str(row.get("unit")), row.get("unit")), "source": _source(row.get("source")),
-            "plot": figures.ranges(scale, ((known, "published"), (predicted, "own")), words)}
+            "plot": figures.ranges(scale, ((known, "published"), (predicted, "own")), words, reference)}
 
 
 def benefit(theories: Mapping[str, Any]) -> dict[str, Any]:
     """What each route carries of the benefit beyond sham, with its axis."""
     rows = _list(theories, "benefit")
     scale = Scale.around([x for row in rows for key in ("week6", "week26") for x in row.get(key) or ()], step=1.0)
-    shown = [{**row, "week6": _range(row.get("week6"), 2), "week26": _range(row.get("week26"), 2),
+    shown = [{**row, "week6": _range(row.get("week6")), "week26": _range(row.get("week26")),
               "plot": figures.ranges(scale, ((row.get("week6") or (), "own"), (row.get("week26") or (), "late")),
                                      f"week 6 {_range(row.get('week6'))}, week 26 {_range(row.get('week26'))}")}
              for row in rows]
@@ -231,20 +226,36 @@ def grouped(averages: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, A
     """Averages by what they are about, each with prior, posterior and its picture."""
     found: dict[str, list[dict[str, Any]]] = {title: [] for title, _ in GROUPS}
     for row in averages:
-        prior, after = row.get("prior") or (), row.get("posterior") or ()
         title = next(title for title, pattern in GROUPS if re.match(pattern, str(row.get("name"))))
-        found[title].append({**row, "prior": _range(prior, 3), "posterior": _range(after, 3),
-                             "source": _source(row.get("source")), "plot": figures.moved(
-                                 prior, after, f"prior {_range(prior, 3)}, posterior {_range(after, 3)}")})
+        found[title].append(_moved(row))
     return {title: rows for title, rows in found.items() if rows}
+
+
+def _moved(row: Mapping[str, Any]) -> dict[str, Any]:
+    prior, after = _range(row.get("prior"), None), _range(row.get("posterior"), None)
+    return {**row, "prior": prior, "posterior": after, "source": _source(row.get("source")),
+            "plot": figures.moved(row.get("prior") or (), row.get("posterior") or (),
+                                  f"prior {prior}, posterior {after}")}
+
+
+def verdicts(theories: Mapping[str, Any]) -> dict[str, str]:
+    """Theory to what its absence does to the prediction of trials that were left out."""
+    said = {}
+    for row in _list(theories, "left_out"):
+        difference, se = row.get("difference") or 0.0, row.get("se") or 0.0
+        rough = (row.get("k") or 0.0) > 0.7 or (row.get("not_trusted") or 0) > (row.get("trials") or 0)
+        said[row.get("without")] = "the trials do not say" if abs(difference) <= 2.0 * se else (
+            f"trials are predicted better {'with' if difference < 0.0 else 'without'} it") + (
+            ", but the sum is not to be trusted" if rough else "")
+    return said
 
 
 def _changed(row: Mapping[str, Any]) -> dict[str, Any]:
     base, changed = row.get("base") or (), row.get("changed") or ()
     words = f"as it is {_range(base)}, changed {_range(changed)}"
+    scale = Scale.around([*base, *changed], step=1.0)
     return {"what": row.get("what"), "base": _range(base), "changed": _range(changed),
-            "plot": figures.ranges(Scale.around([*base, *changed], step=1.0),
-                                   ((base, "published"), (changed, "own")), words)}
+            "plot": figures.ranges(scale, ((base, "published"), (changed, "own")), words)}
 
 
 def _named(line: str, averages: Iterable[Mapping[str, Any]]) -> Markup:
@@ -261,15 +272,15 @@ def _source(source: Any) -> Markup:
         escape("" if source is None else source)
 
 
-def _range(band: Sequence[float | None] | None, digits: int = 2) -> str:
-    """`middle (low to high)`, to so many digits that count."""
-    low, middle, high = (*(band or ()), None, None, None)[:3]
-    ends = "" if low is None or high is None else f" ({_short(low, digits)} to {_short(high, digits)})"
-    return "–" if middle is None else _short(middle, digits) + ends
+def _range(band: Sequence[float | None] | None, digits: int | None = 2) -> str:
+    """`middle (low to high)`, with so many decimals; three digits that count where none are asked for."""
+    low, middle, high = _three(band)
 
+    def shown(value: float) -> str:
+        return f"{value:.3g}" if digits is None else number(value, digits)
 
-def _short(value: float, digits: int) -> str:
-    return number(value, 1) if abs(value) >= 10.0 else number(value, 4 if 0.0 < abs(value) < 0.1 and digits > 2 else 2)
+    return "–" if middle is None else shown(middle) + (
+        "" if low is None or high is None else f" ({shown(low)} to {shown(high)})")
 
 
 def _five(band: Sequence[float], factor: float = 1.0) -> str:
@@ -281,12 +292,12 @@ def _times(value: float | None, factor: float) -> str:
     return number(None if value is None else factor * value)
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100.0 * share:.0f} %"
+def _percent(share: Any) -> str:
+    return f"{100.0 * share:.0f} %" if isinstance(share, int | float) else "–"
 
 
-def _nrs(points: float | None) -> str:
-    return "–" if points is None else f"{points / 10.0:.2f}"
+def _nrs(points: Any) -> str:
+    return f"{points / 10.0:.2f}" if isinstance(points, int | float) else "–"
 
 
 def _list(found: Mapping[str, Any], key: str) -> list[Any]:
@@ -298,17 +309,11 @@ def _dict(found: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("deqi.calibrate"), autoescape=True,
                                      undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"n": number, "whole": partial(number, digits=0), "percent": _percent_or_dash, "nrs": _nrs_}
+    environment.filters |= {"n": number, "whole": partial(number, digits=0), "percent": _percent, "nrs": _nrs}
+    environment.globals["key"] = figures.key
     environment.globals["style"] = Markup(files(__package__).joinpath("templates/style.css").read_text("utf-8"))
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
-
-def _percent_or_dash(share: Any) -> str:
-    return _percent(share) if isinstance(share, int | float) else "–"
-
-
-def _nrs_(points: Any) -> str:
-    return _nrs(points) if isinstance(points, int | float) else "–"

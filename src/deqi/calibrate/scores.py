@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import logsumexp
 from scipy.stats import chi2
 from scipy.stats import f as f_distribution
 
@@ -36,14 +36,6 @@ def normalised(draws: np.ndarray, weights: ArrayLike | None) -> np.ndarray:
     return np.broadcast_to(w / w.sum(axis=0), draws.shape)
 
 
-def crps_gaussian(y: ArrayLike, mean: ArrayLike, sd: ArrayLike) -> np.ndarray:
-    """Continuous ranked probability score of a Gaussian (Gneiting & Raftery 2007)."""
-    y, mean, sd = (np.asarray(v, float) for v in (y, mean, sd))
-    z = (y - mean) / sd
-    density = np.exp(-0.5 * z**2) / math.sqrt(2.0 * math.pi)
-    return sd * (z * (2.0 * ndtr(z) - 1.0) + 2.0 * density - 1.0 / math.sqrt(math.pi))
-
-
 def crps_draws(y: ArrayLike, draws: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     """Continuous ranked probability score from draws, E|X - y| - E|X - X'|/2, by the fair estimator.
 
@@ -59,20 +51,6 @@ def crps_draws(y: ArrayLike, draws: ArrayLike, weights: ArrayLike | None = None)
     half_difference = np.sum(below * (1.0 - below) * gaps, axis=0)
     distinct = 1.0 - np.sum(w**2, axis=0)
     return error - np.where(distinct > 1e-12, half_difference / np.maximum(distinct, 1e-12), 0.0)
-
-
-def log_density_mixture(y: ArrayLike, means: ArrayLike, sds: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
-    """Log predictive density of a mixture of Gaussians, its components along the first axis of `means`.
-
-    Arguments:
-        y: what was observed, shape (...).
-        means, sds: shape (components, ...), or what broadcasts to it.
-        weights: shape (components,) or as `means`.
-    """
-    means, sds = np.broadcast_arrays(np.asarray(means, float), np.asarray(sds, float))
-    w = normalised(means, weights)
-    z = (np.asarray(y, float) - means) / sds
-    return np.asarray(logsumexp(-0.5 * z**2 - np.log(sds) - 0.5 * math.log(2.0 * math.pi), b=w, axis=0))
 
 
 def weighted_quantile(draws: ArrayLike, q: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
@@ -101,12 +79,6 @@ def _quantile(x: np.ndarray, q: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.asarray(np.interp(q, at, x[order]))
 
 
-def interval_gaussian(mean: ArrayLike, sd: ArrayLike, level: float) -> Interval:
-    """Low and high end of the central interval that holds `level` of a Gaussian."""
-    mean, reach = np.asarray(mean, float), ndtri(0.5 + 0.5 * level) * np.asarray(sd, float)
-    return mean - reach, mean + reach
-
-
 def interval_draws(draws: ArrayLike, level: float, weights: ArrayLike | None = None) -> Interval:
     """Low and high end of the central interval that holds `level` of the draws."""
     low, high = weighted_quantile(draws, [0.5 - 0.5 * level, 0.5 + 0.5 * level], weights)
@@ -127,11 +99,6 @@ def width(interval: Interval) -> float:
 def mean_absolute_error(y: ArrayLike, centre: ArrayLike) -> float:
     """Mean distance of `y` from the middle of its prediction (the median is the one that minimises it)."""
     return float(np.mean(np.abs(np.asarray(y, float) - np.asarray(centre, float))))
-
-
-def pit_gaussian(y: ArrayLike, mean: ArrayLike, sd: ArrayLike) -> np.ndarray:
-    """Probability integral transform: predicted probability of less than `y`. Uniform if the predictions are right."""
-    return np.asarray(ndtr((np.asarray(y, float) - np.asarray(mean, float)) / np.asarray(sd, float)))
 
 
 def pit_draws(y: ArrayLike, draws: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:

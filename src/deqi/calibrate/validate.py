@@ -12,9 +12,20 @@ import numpy as np
 from ..population.averages import averages, names, values
 from ..writing import replacing
 from . import ablation, external, sensitivity
-from .held_out import LeftOut, comparators_left_out, leave_one_out, pain_rows, pit, predictive_moments, student, summary
+from .held_out import (
+    MOST_K,
+    LeftOut,
+    comparators_left_out,
+    leave_one_out,
+    pain_rows,
+    pit,
+    predictive_moments,
+    student,
+    summary,
+)
 from .inference import Draws, diagnostics
 from .likelihood import Likelihood, reported
+from .problem import baseline_of
 from .scores import pit_uniformity
 from .store import current
 from .targets import left_out as reason_left_out
@@ -114,7 +125,7 @@ def _fit(likelihood: Likelihood, z: np.ndarray, out: Sequence[LeftOut], seed: in
             rows.append({
                 "trial": trial.id, "title": trial.source, "arm": o.arm, "versus": o.versus,
                 "kind": without[i].kind, "outcome": o.outcome, "domain": o.domain, "statistic": o.statistic,
-                "week": o.week, "n": o.n, "value": o.value,
+                "week": o.week, "n": o.n, "value": o.value, "baseline": baseline_of(trial, o.arm, o.domain)[0],
                 "predicted": [float(q) for q in np.quantile(undo(drawn), BANDS)],
                 "left_out": [float(q) for q in np.quantile(undo(without[i].draws), BANDS)],
             })
@@ -205,10 +216,14 @@ def plainly(theories: Mapping[str, Any]) -> list[str]:
         if share < 20.0:
             said.append(f"The trials say next to nothing about {row['weight']} ({row['theory']}): they remove "
                         f"{share:.0f} % of what was unsure before.")
-    apart = [row for row in theories["left_out"] if abs(row["difference"]) > 2.0 * max(row["se"], 1e-9)]
-    if not apart:
-        said.append("Leaving out any single theory changes the prediction of unseen trials by less than twice its "
-                    "standard error: the trials cannot tell the theories apart.")
+    trusted = [row for row in theories["left_out"]
+               if row["k"] <= MOST_K and row["trials"] > 2 * row["not_trusted"]]
+    said += [f"How unseen trials would be predicted without {row['without']} cannot be told by weighting the draws made "
+             "with it: too few draws or trials carry the sum." for row in theories["left_out"] if row not in trusted]
+    apart = [row for row in trusted if abs(row["difference"]) > 2.0 * max(row["se"], 1e-9)]
+    if trusted and not apart:
+        said.append(f"Leaving out {' or '.join(row['without'] for row in trusted)} changes the prediction of unseen "
+                    "trials by less than twice its standard error: the trials do not tell with it from without it.")
     said += [f"Without {row['without']} unseen trials are predicted {'worse' if row['difference'] < 0 else 'better'} "
              f"({row['difference']:.1f}, SE {row['se']:.1f})." for row in apart]
     return said

@@ -19,7 +19,8 @@ TRIAL: dict[str, Any] = {
     "population": {"n_randomised": 150, "duration": "mean 5 years", "notes": "pain at least 4 of 10"},
     "arms": [
         {"id": "needles", "n": 50, "interventions": [
-            {"type": "acupuncture", "sessions": 12, "sessions_per_week": 2, "duration_weeks": 6, "session_minutes": 30}]},
+            {"type": "acupuncture", "sessions": 12, "sessions_per_week": 2, "duration_weeks": 6,
+             "session_minutes": 30}]},
         {"id": "sham", "n": 50, "interventions": [
             {"type": "sham_penetrating", "sessions": 12, "sessions_per_week": 2, "duration_weeks": 6,
              "session_minutes": 30}]},

@@ -90,7 +90,7 @@ def lines(found: dict[str, Any], report: Path | None) -> list[str]:
         shown.append(f"{row['name']:<30} {row['unit']:<16} {prior:>26}   {after:>26}")
     d = found["diagnostics"]
     shown.append(f"R-hat at most {d['r_hat_max']:.3f}, effective draws at least {d['ess_min']:.0f}, "
-                 f"divergences {100 * d['divergences']:.1f} %.")
+                 f"{100 * d['jumps']:.0f} % of independent jumps taken.")
     changed = store.stale() if posterior.SHIPPED.exists() else ()
     if changed:
         shown.append(f"The posterior that ships was made before a change of: {', '.join(changed)}. "

@@ -54,7 +54,7 @@ class Size:
     again: int
 
 
-WHOLE = Size(None, 64, 8, 1000, 8000, 10)
+WHOLE = Size(None, 64, 8, 1000, 16000, 10)
 QUICK = Size(("haake2007", "brinkhaus2006", "saper2017", "wallwork_persistent", "wallwork_acute", "exercise_pain"),
              32, 4, 500, 2000, 0)
 

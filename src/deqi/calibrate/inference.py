@@ -150,6 +150,8 @@ def sample(likelihood: Likelihood, found: Laplace, *, chains: int = 8, warmup: i
         progress: called with the share that is done.
     """
     told = progress if progress is not None else lambda _: None
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
     value = batched(likelihood)
     proposal = _kept(work, "proposal", lambda: adapt(value, found, seed=seed, progress=lambda s: told(0.2 * s)))
     rng = np.random.default_rng([seed, 71])
@@ -177,10 +179,10 @@ def sample(likelihood: Likelihood, found: Laplace, *, chains: int = 8, warmup: i
         if (number + 1) % THIN == 0:
             kept.append((x.copy(), log_p.copy()))
         if (number + 1) % CHECKPOINT == 0 or number + 1 == total:
-            told(0.2 + 0.8 * (number + 1) / total)
             if place is not None:
                 with replacing(place) as draft:
                     draft.write_bytes(pickle.dumps((x, log_p, log_q, rng, kept, tally)))
+            told(0.2 + 0.8 * (number + 1) / total)
     after = kept[warmup // THIN:]
     return Draws(np.stack([row for row, _ in after], axis=1), np.stack([row for _, row in after], axis=1),
                  float(tally[0] / max(tally[1], 1)), float(tally[2] / max(tally[3], 1)), proposal.k, found)

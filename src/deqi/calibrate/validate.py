@@ -218,8 +218,9 @@ def plainly(theories: Mapping[str, Any]) -> list[str]:
                         f"{share:.0f} % of what was unsure before.")
     trusted = [row for row in theories["left_out"]
                if row["k"] <= MOST_K and row["trials"] > 2 * row["not_trusted"]]
-    said += [f"How unseen trials would be predicted without {row['without']} cannot be told by weighting the draws made "
-             "with it: too few draws or trials carry the sum." for row in theories["left_out"] if row not in trusted]
+    said += [f"How unseen trials would be predicted without {row['without']} cannot be told by weighting the draws "
+             "made with it: too few draws or trials carry the sum."
+             for row in theories["left_out"] if row not in trusted]
     apart = [row for row in trusted if abs(row["difference"]) > 2.0 * max(row["se"], 1e-9)]
     if trusted and not apart:
         said.append(f"Leaving out {' or '.join(row['without'] for row in trusted)} changes the prediction of unseen "

@@ -397,7 +397,8 @@ def _calibration_made(found: Mapping[str, Any]) -> str:
     rows = [(said, f"{made[key]:.3g}" if isinstance(made[key], float) else made[key])
             for key, said in words.items() if key in made]
     rows += [("R-hat at most", f"{d['r_hat_max']:.3f}"), ("effective draws at least", f"{d['ess_min']:.0f}"),
-             ("diverging transitions", f"{100 * d['divergences']:.1f} %")]
+             ("independent jumps taken", f"{100 * d['jumps']:.0f} %"),
+             ("Pareto k of the map they come from", f"{d['k']:.2f}")]
     return _rows(("", ""), rows)
 
 

@@ -24,7 +24,7 @@ FOUND = {
               "hash_calibration": "c" * 64},
     "made": {"version": "9.8.7", "seed": 17, "chains": 4, "draws": 251, "patients": 128, "trials": 43,
              "statistics": 377, "minutes": 37.5, "peak_memory_gib": 5.2, "method": "NUTS in good coordinates"},
-    "diagnostics": {"r_hat_max": 1.013, "ess_min": 412.0, "divergences": 0.02, "steps": 7.9,
+    "diagnostics": {"r_hat_max": 1.013, "ess_min": 412.0, "jumps": 0.12, "steps": 0.38, "k": 0.78,
                     "r_hat": {"needle_relief": 1.004}, "ess_bulk": {"needle_relief": 733.0}},
     "averages": [{"name": "needle_relief", "unit": "1", "why": "relief after a session", "source": "assumed",
                   "prior": [0.312, 0.384, 0.437], "posterior": [0.335, 0.391, 0.428], "learned": 0.34},

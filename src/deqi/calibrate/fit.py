@@ -89,21 +89,36 @@ def calibrate(size: Size = WHOLE, seed: int = 1, work: Path | None = None,
         work: folder for what an interrupted run takes up again.
         told: called with what is being done and the share that is done, 0-1.
     """
-    start = time.monotonic()
+    before, start = 0.0, time.monotonic()
     chosen = [t for t in targets.fitted() if size.studies is None or t.id in size.studies]
     place = None if work is None else _folder(work, size, seed, chosen)
+    clock = None if place is None else place / "seconds"
+    if clock is not None and clock.exists():
+        before = float(clock.read_text())
+
+    def spent() -> float:
+        seconds = before + time.monotonic() - start
+        if clock is not None:
+            clock.write_text(f"{seconds:.0f}")
+        return seconds
+
     with jax.enable_x64(True):
         problem = _problem(chosen, size, place, told)
         likelihood = Likelihood.of(problem)
         told("finding the mode", 0.1)
         found = _kept(place, "mode", lambda: laplace(likelihood))
+
+        def ahead(share: float) -> None:
+            spent()
+            told("sampling", 0.15 + 0.85 * share)
+
         draws = sample(likelihood, found, chains=size.chains, warmup=size.warmup, draws=size.draws, seed=seed,
-                       work=place, progress=lambda share: told("sampling", 0.15 + 0.85 * share))
+                       work=place, progress=ahead)
     from .. import __version__
 
     made = {"version": __version__, "seed": seed, "chains": size.chains, "draws": size.draws, "warmup": size.warmup,
             "patients": size.patients, "trials": len(chosen), "statistics": problem.size, "method": METHOD,
-            "minutes": (time.monotonic() - start) / 60.0,
+            "minutes": spent() / 60.0,
             "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
     return Calibration(likelihood, draws, made)
 

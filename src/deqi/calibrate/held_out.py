@@ -108,7 +108,7 @@ def leave_one_out(likelihood: Likelihood, draws: Draws, *, seed: int = 1, again:
         if t in anew:
             weights = np.ones(by_trial.shape[1])
             weights[t] = 0.0
-            near = laplace(likelihood, weights, start=draws.laplace.mode)
+            near = laplace(likelihood, weights, near=draws.laplace)
             own, ratio = importance(likelihood, near, weights=weights, seed=seed)
             m_t, V_t = predictive_moments(likelihood, own)
             log_weight, k = pareto_smooth(ratio)

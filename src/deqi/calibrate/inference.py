@@ -82,7 +82,8 @@ class Draws:
 
 
 def laplace(likelihood: Likelihood, weights: Any = 1.0, start: np.ndarray | None = None, most: int = 400,
-            prior_sd: Any = 1.0, told: Callable[[int, float], Any] | None = None) -> Laplace:
+            prior_sd: Any = 1.0, near: Laplace | None = None,
+            told: Callable[[int, float], Any] | None = None) -> Laplace:
     """Find the mode by L-BFGS and the curvature there by differences of the gradient.
 
     Arguments:
@@ -90,6 +91,7 @@ def laplace(likelihood: Likelihood, weights: Any = 1.0, start: np.ndarray | None
         weights: of each trial; 0 leaves it out.
         start: places to start from; the middle of the prior if None.
         most: most iterations.
+        near: an approximation of a similar posterior, to start from and in whose coordinates to search.
         prior_sd: spread of the prior of each place; other than 1 in sensitivity analyses.
         told: called with the iteration and the log density.
     """
@@ -110,6 +112,14 @@ def laplace(likelihood: Likelihood, weights: Any = 1.0, start: np.ndarray | None
             return 1e10, np.zeros(len(x))
         return -float(value), -np.asarray(gradient, float)
 
+    if near is not None:
+        def in_its_coordinates(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = negative(near.mode + near.root @ x)
+            return value, near.root.T @ gradient
+
+        moved = minimize(in_its_coordinates, np.zeros(n), jac=True, method="L-BFGS-B",
+                         options={"maxiter": most, "gtol": 5e-3, "maxcor": 30})
+        start = near.mode + near.root @ moved.x
     x0 = np.zeros(n) if start is None else start
     found = minimize(negative, x0, jac=True, method="L-BFGS-B", options={"maxiter": most, "gtol": 2e-3, "maxcor": 30})
     step = 2e-3

@@ -35,7 +35,7 @@ def analyse(likelihood: Likelihood, base: Laplace, seed: int = 1, told: Callable
             told(assumption)
         blocks = likelihood.blocks if freedom is None else likelihood.blocks._replace(freedom=jnp.asarray(freedom))
         changed = replace(likelihood, blocks=blocks)
-        other = _beyond_sham(changed, laplace(changed, start=base.mode, prior_sd=prior_sd), seed)
+        other = _beyond_sham(changed, laplace(changed, near=base, prior_sd=prior_sd), seed)
         rows = [{"what": what, "base": kept[what], "changed": other[what]} for what in kept]
         largest = max(abs(other[what][1] - kept[what][1]) for what in kept)
         found.append({"assumption": assumption, "instead": instead, "rows": rows,

@@ -36,6 +36,8 @@ VALIDATION = Path(__file__).with_name("validation.json")
 FEW = 200
 """Draws for quantities that need a run of the model each."""
 BANDS = (0.025, 0.1, 0.5, 0.9, 0.975)
+TELLING = 1.0
+"""Difference of log density below which two predictions count as alike; assumed."""
 ALIKE = 0.4
 """Correlation from which on two averages count as hard to tell apart."""
 
@@ -221,10 +223,11 @@ def plainly(theories: Mapping[str, Any]) -> list[str]:
     said += [f"How unseen trials would be predicted without {row['without']} cannot be told by weighting the draws "
              "made with it: too few draws or trials carry the sum."
              for row in theories["left_out"] if row not in trusted]
-    apart = [row for row in trusted if abs(row["difference"]) > 2.0 * max(row["se"], 1e-9)]
-    if trusted and not apart:
-        said.append(f"Leaving out {' or '.join(row['without'] for row in trusted)} changes the prediction of unseen "
-                    "trials by less than twice its standard error: the trials do not tell with it from without it.")
+    apart = [row for row in trusted if abs(row["difference"]) > max(2.0 * row["se"], TELLING)]
+    alike = [row["without"] for row in trusted if row not in apart]
+    if alike:
+        said.append(f"Leaving out {' or '.join(alike)} changes the prediction of unseen trials by less than can be told "
+                    "from chance: the trials do not tell with it from without it.")
     said += [f"Without {row['without']} unseen trials are predicted {'worse' if row['difference'] < 0 else 'better'} "
              f"({row['difference']:.1f}, SE {row['se']:.1f})." for row in apart]
     return said

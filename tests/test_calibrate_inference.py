@@ -275,7 +275,7 @@ def test_two_samplers_say_the_same(likelihood, near):
 
 @pytest.mark.slow
 def test_the_posterior_is_calibrated_by_simulation(likelihood):
-    """Slow, and worth it: the one check of prior, likelihood and sampler together (Talts 2018), over 100 simulations."""
+    """Slow, and worth it: the one check of prior, likelihood and sampler together (Talts 2018), 100 simulations."""
     _, _, rank = simulation_based(likelihood, by_sampling, 100, seed=1)
     p = [chisquare(np.histogram(column, 10, (0.0, 1.0))[0]).pvalue for column in rank.T]
     assert min(p) > 0.01 / len(names()), names()[int(np.argmin(p))]

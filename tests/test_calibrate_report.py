@@ -184,7 +184,7 @@ def test_page_asks_for_nothing_outside_itself():
     "-1.63 (-2.6 to -0.07)", "-2.78 (-4.21 to -1.15)", "It moves by 1.1",
     "48.6", "45.3 (36.2 to 54.4)", "44.8 (34.7 to 55.9)", "371", "verum arm", "-21.5", "verum arm against sham",
     "47.6", "42 (31 to 53)", "41 (30 to 54)", "18.3", "of the change",                  # every result
-    "1.013", "412", "2 %", "7.9", "NUTS in good coordinates", "4 chains of 251 draws",
+    "1.013", "412", "12 %", "38 %", "0.78", "NUTS in good coordinates", "4 chains of 251 draws",
     "64 times", "0.0231", "89 %", "63 simulations",
     "fox2018", "no difference is given", "37.5 minutes", "5.2 GiB", "9.8.7", "seed 17", "eeeeeeeeeeee"])
 def test_every_number_stands_where_it_should(shown):

@@ -247,7 +247,7 @@ def test_the_same_seed_gives_the_same_forecast_and_another_seed_another():
 
 def test_a_forecast_in_plain_lines_says_what_it_is_worth():
     out = deqi("forecast", GERAC, "--weeks", "12").out
-    assert "Not yet calibrated" in out and "not a medical device" in out and "of 100" in out
+    assert "Averages fitted to" in out and "not a medical device" in out and "of 100" in out
 
 
 def test_a_simulation_has_the_keys_of_the_interface(place):
@@ -263,7 +263,7 @@ def test_a_simulation_has_the_keys_of_the_interface(place):
     assert {file.name for file in place.iterdir()} == {"people.parquet"}
     again = deqi(*arguments, "--json", "out.json")
     assert json.loads((place / "out.json").read_text(encoding="utf-8")) == ran.json
-    assert "not yet calibrated" in again.out
+    assert "averages fitted to" in again.out
     without = deqi(*arguments, "--json", "-", "--without", "muscle", "--without", "gate").json
     assert without["provenance"]["without"] == ["muscle", "gate"]
     assert without["summary"]["nrs"]["mean"][0] == summary["nrs"]["mean"][0]

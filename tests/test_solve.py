@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from deqi.body.system import BODY, THEORIES
 from deqi.care import plan_from
 from deqi.care.timeline import timeline
+from deqi.population.context import strength
 from deqi.population.patients import PHASES, Population, draw, population_of
 from deqi.population.simulate import simulate
 from deqi.solve import reference
@@ -189,6 +190,8 @@ def test_weekly_averages_of_the_coarse_grid_are_those_of_the_fine_one(phase: Any
     people = draw(population_of(phase), 64, 4)
     coarse = simulate(plan_from(PLANS[0]), people, 3).nrs
     fine = grid_of(PLANS[0], 3, MOMENTS, dtype=np.float32)
-    found = integrate(BODY, singles(dict(people.params)), singles(dict(people.states)), fine.steps,
-                      differentiable=False)
+    felt = strength(plan_from(PLANS[0]).courses, fine.start_days + 0.5 * fine.days, people.averages)
+    inputs = {**fine.steps.inputs, "context_strength": felt[:, people.average].astype(np.float32)}
+    found = integrate(BODY, singles(dict(people.params)), singles(dict(people.states)),
+                      fine.steps._replace(inputs=inputs), differentiable=False)
     assert np.max(np.abs(fine.weekly_weights(3) @ np.asarray(found.mean["nrs"], float) - coarse)) < 0.03

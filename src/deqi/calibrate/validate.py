@@ -226,8 +226,8 @@ def plainly(theories: Mapping[str, Any]) -> list[str]:
     apart = [row for row in trusted if abs(row["difference"]) > max(2.0 * row["se"], TELLING)]
     alike = [row["without"] for row in trusted if row not in apart]
     if alike:
-        said.append(f"Leaving out {' or '.join(alike)} changes the prediction of unseen trials by less than can be told "
-                    "from chance: the trials do not tell with it from without it.")
+        said.append(f"Leaving out {' or '.join(alike)} changes the prediction of unseen trials by less than can be "
+                    "told from chance: the trials do not tell with it from without it.")
     said += [f"Without {row['without']} unseen trials are predicted {'worse' if row['difference'] < 0 else 'better'} "
              f"({row['difference']:.1f}, SE {row['se']:.1f})." for row in apart]
     return said

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deqi.consult.assessment import Patient, load_patient, parse_patient
 from deqi.errors import InputError
 from deqi.reading import LARGEST_BYTES, read_mapping
+from fields import with_field
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
 FULL = {
@@ -27,13 +28,7 @@ FULL = {
 
 def changed(path: str, value: object) -> dict:
     """The full patient with one field changed; `path` uses dots, digits are list places."""
-    patient = copy.deepcopy(FULL)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    place = patient
-    for part in parents:
-        place = place[part]
-    place[last] = value
-    return {"patient": patient}
+    return {"patient": with_field(FULL, path, value)}
 
 
 def refusal(mapping: object) -> InputError:

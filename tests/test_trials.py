@@ -14,6 +14,7 @@ from deqi.calibrate.measures import find, measure, measures
 from deqi.calibrate.records import Responder, Scale
 from deqi.calibrate.trial import load_trial, read_trial, shipped, summary_table, usable
 from deqi.errors import InputError
+from fields import with_field
 
 MINE = {
     "id": "mine2026", "condition": "chronic", "citation": {"authors": "A et al.", "year": 2026, "doi": "10.1/x"},
@@ -39,13 +40,7 @@ MINE = {
 
 def changed(path: str, value: object) -> dict:
     """The trial above with one field changed; `path` uses dots, digits are list places."""
-    body = copy.deepcopy(MINE)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    place = body
-    for part in parents:
-        place = place[part]
-    place[last] = value
-    return body
+    return with_field(MINE, path, value)
 
 
 def refusal(body: object) -> InputError:

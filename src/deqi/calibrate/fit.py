@@ -8,7 +8,6 @@ makes the likelihood has changed.
 
 from __future__ import annotations
 
-import pickle
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -22,10 +21,9 @@ import numpy as np
 
 from ..population import posterior
 from ..population.averages import names
-from ..writing import replacing
 from . import store, targets, validate
 from .held_out import predictive_moments, student
-from .inference import Draws, diagnostics, laplace, sample
+from .inference import Draws, diagnostics, laplace, remembered, sample
 from .likelihood import Likelihood
 from .problem import Problem, build
 from .trial import Trial
@@ -106,7 +104,7 @@ def calibrate(size: Size = WHOLE, seed: int = 1, work: Path | None = None,
         problem = _problem(chosen, size, place, told)
         likelihood = Likelihood.of(problem)
         told("finding the mode", 0.1)
-        found = _kept(place, "mode", lambda: laplace(likelihood))
+        found = remembered(place, "mode", lambda: laplace(likelihood))
 
         def ahead(share: float) -> None:
             spent()
@@ -156,7 +154,7 @@ def _with_each_draw(found: Calibration, seed: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _problem(chosen: Sequence[Trial], size: Size, place: Path | None, told: Callable[[str, float], Any]) -> Problem:
-    return _kept(place, "problem", lambda: build(
+    return remembered(place, "problem", lambda: build(
         chosen, size.patients, progress=lambda k: told("running the full model for each arm",
                                                        0.1 * (k + 1) / len(chosen))))
 
@@ -167,16 +165,3 @@ def _folder(work: Path, size: Size, seed: int, chosen: Sequence[Trial]) -> Path:
     folder = work / sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _kept(place: Path | None, name: str, make: Callable[[], Any]) -> Any:
-    """A result that was kept, or made and kept now."""
-    if place is None:
-        return make()
-    path = place / f"{name}.pickle"
-    if not path.exists():
-        made = make()
-        with replacing(path) as draft:
-            draft.write_bytes(pickle.dumps(made))
-        return made
-    return pickle.loads(path.read_bytes())

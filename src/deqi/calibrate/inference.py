@@ -163,7 +163,7 @@ def sample(likelihood: Likelihood, found: Laplace, *, chains: int = 8, warmup: i
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
     value = batched(likelihood)
-    proposal = _kept(work, "proposal", lambda: adapt(value, found, seed=seed, progress=lambda s: told(0.2 * s)))
+    proposal = remembered(work, "proposal", lambda: adapt(value, found, seed=seed, progress=lambda s: told(0.2 * s)))
     rng = np.random.default_rng([seed, 71])
     x = proposal.draws[rng.choice(len(proposal.draws), chains, p=proposal.weight)]
     state: Any = (x, value(x), proposal.log_density(x), rng, [], np.zeros(4))
@@ -292,7 +292,7 @@ def batched(likelihood: Likelihood, size: int = 8) -> Callable[[np.ndarray], np.
     return value
 
 
-def _kept(work: Path | None, name: str, make: Callable[[], Any]) -> Any:
+def remembered(work: Path | None, name: str, make: Callable[[], Any]) -> Any:
     """A result that was kept in the work folder, or made and kept now."""
     if work is None:
         return make()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -14,20 +16,25 @@ from deqi.consult.rules import question_ids, table
 from deqi.errors import InputError
 
 ANSWERS = "true | false | unknown"
+VAS = re.compile(r"(\d+(?:\.\d+)?) ?(mm|cm)", re.ASCII)
+MM_PER_POINT = {"mm": 10.0, "cm": 1.0}  # a VAS is a line of 100 mm; a point of the NRS is a tenth of it
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 LONGEST_LIST = 1000
 UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
 
 
-def refuse(problem: str, accepted: str, found: object = None, key: str = "") -> PydanticCustomError:
+def refuse(problem: str, accepted: str, found: object = None, key: str | tuple[int | str, ...] = ()
+           ) -> PydanticCustomError:
     """The error that a check raises; `told` makes the message of it.
 
     Arguments:
         problem: what is wrong, in a few words.
         accepted: what would do.
         found: what stands there.
-        key: the field's name below the place where the check runs, if it checks several.
+        key: the field's name (or path) below the place where the check runs, if it checks several.
     """
-    context = {"problem": problem, "accepted": accepted, "found": found, "key": key}
+    below = (key,) if isinstance(key, str) else key
+    context = {"problem": problem, "accepted": accepted, "found": found, "key": below}
     return PydanticCustomError("deqi", "{problem}", context)
 
 
@@ -46,6 +53,47 @@ def number(low: float, high: float, *, whole: bool = False) -> PlainValidator:
         if whole and value != int(value):
             raise refuse(f"not {kind}", accepted, value)
         return int(value) if whole else float(value)
+
+    return PlainValidator(check)
+
+
+def pain_score() -> PlainValidator:
+    """Accept pain on the NRS, 0 to 10, or on a VAS as text with its unit, which becomes the NRS.
+
+    A VAS of 60 mm counts as 6 of 10. A bare number is never taken for millimetres.
+    """
+    accepted = 'a number from 0 to 10, or text with the unit of a VAS: "60 mm" (0 to 100) or "6 cm" (0 to 10)'
+
+    def check(value: object) -> float:
+        line = VAS.fullmatch(value.strip()[:40]) if isinstance(value, str) else None
+        points = value if line is None else float(line[1]) / MM_PER_POINT[line[2]]
+        if isinstance(points, bool) or not isinstance(points, int | float):
+            raise refuse("not a number", accepted, value)
+        if not 0 <= points <= 10:  # NaN neither
+            problem = "above 10 and without a unit" if line is None and 10 < points <= 100 else "out of range"
+            raise refuse(problem, accepted, value)
+        return float(points)
+
+    return PlainValidator(check)
+
+
+def day() -> PlainValidator:
+    """Accept a date as year-month-day."""
+    accepted = "a date as 2026-11-26, from 1900 on"
+
+    def check(value: object) -> datetime.date:
+        if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+            found = value
+        elif isinstance(value, str) and ISO_DATE.fullmatch(value):
+            try:
+                found = datetime.date.fromisoformat(value)
+            except ValueError:
+                raise refuse("no such day", accepted, value) from None
+        else:
+            raise refuse("not a date", accepted, value)
+        if found.year < 1900:
+            raise refuse("too long ago", accepted, value)
+        return found
 
     return PlainValidator(check)
 
@@ -108,14 +156,17 @@ def medicine() -> PlainValidator:
     return PlainValidator(check)
 
 
-def label() -> PlainValidator:
-    """Accept a short printable text, or a number as one."""
+def label(longest: int = 200) -> PlainValidator:
+    """Accept a printable text of one line, or a number as one."""
 
     def check(value: object) -> str:
         plain = isinstance(value, int | float | str) and not isinstance(value, bool)
-        text = str(value) if plain else ""
-        if not 0 < len(text) <= 200 or not text.isprintable():
-            raise refuse("not a label", "a short text of up to 200 characters", value)
+        try:
+            text = str(value) if plain else ""
+        except ValueError:  # a whole number of thousands of digits
+            text = ""
+        if not 0 < len(text) <= longest or not text.isprintable():
+            raise refuse("not a label", f"a short text of up to {longest} characters", value)
         return text
 
     return PlainValidator(check)
@@ -149,26 +200,26 @@ def told(error: ValidationError, model: type[BaseModel], file: str | None) -> In
     first = min(errors, key=lambda each: each["type"] not in UNKNOWN_KEY)  # a misspelt key goes missing too
     key, message, found, accepted = _explained(first, model)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    field = _path((*first["loc"], key) if key else first["loc"])
+    field = _path((*first["loc"], *key))
     return InputError(message + more, file=file, field=field, found=found, accepted=accepted)
 
 
-def _explained(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str, object, str]:
+def _explained(error: ErrorDetails, model: type[BaseModel]) -> tuple[tuple[int | str, ...], str, object, str]:
     context, last = error.get("ctx", {}), error["loc"][-1] if error["loc"] else ""
     keys = tuple(_part(model, error["loc"]).model_fields)
     match error["type"]:
         case "deqi":
             return context["key"], context["problem"], context["found"], context["accepted"]
         case "extra_forbidden" | "invalid_key":
-            return "", f"unknown key{nearest(last, keys)}", last, listed(keys, last)
+            return (), f"unknown key{nearest(last, keys)}", last, listed(keys, last)
         case "missing":
-            return "", "missing", None, f"a value for `{last}`"
+            return (), "missing", None, f"a value for `{last}`"
         case "too_long":
-            return "", "too many entries", None, f"at most {LONGEST_LIST}"
+            return (), "too many entries", None, f"at most {LONGEST_LIST}"
         case "tuple_type":
-            return "", "not a list", error["input"], "a list"
+            return (), "not a list", error["input"], "a list"
         case _:
-            return "", "not a mapping", error["input"], f"the keys {', '.join(keys)}"
+            return (), "not a mapping", error["input"], f"the keys {', '.join(keys)}"
 
 
 def _part(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:

@@ -30,6 +30,7 @@ from deqi.consult.fields import (
     refuse,
     told,
 )
+from deqi.consult.instruments import questionnaires
 from deqi.reading import read_mapping
 
 WEEKS_PER_YEAR = 52.18
@@ -213,6 +214,7 @@ class Patient(Section):
         sleep, mood: trouble sleeping and low mood in the last week, 0-10; recorded, not used in a forecast.
         work: recorded, not used in a forecast.
         activity: hours of at least moderate activity a week; recorded, not used in a forecast.
+        instruments: questionnaire id to its parts and `total`, where there is one; recorded, not used in a forecast.
         red_flags, conditions: question id to True, False, or None for unknown; ids in `rules/`.
         medicines: classes of medicines taken; an empty tuple says none, None says not asked.
     """
@@ -232,6 +234,7 @@ class Patient(Section):
     work: Annotated[Literal["working", "off_sick", "unable", "not_working"], choice(*WORKS)] | None = None
     activity: Hours | None = None
     goals: Goals = Goals()
+    instruments: Annotated[dict[str, dict[str, float]], questionnaires()] = {}
     red_flags: Annotated[dict[str, bool | None], answers("red_flags")] = {}
     conditions: Annotated[dict[str, bool | None], answers("conditions")] = {}
     medicines: tuple[Medicine, ...] | None = Field(default=None, max_length=LONGEST_LIST)

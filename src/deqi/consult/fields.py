@@ -38,23 +38,34 @@ def refuse(problem: str, accepted: str, found: object = None, key: str | tuple[i
     return PydanticCustomError("deqi", "{problem}", context)
 
 
-def number(low: float, high: float, *, whole: bool = False) -> PlainValidator:
-    """Accept a finite number from low to high; neither true nor text nor NaN is one."""
+def in_range(value: object, low: float, high: float, *, whole: bool = False, key: tuple[int | str, ...] = ()
+             ) -> float:
+    """A finite number from low to high; neither true nor text nor NaN is one.
+
+    Arguments:
+        value: what stands there.
+        whole: whether only a whole number will do.
+        key: as in `refuse`.
+
+    Raises:
+        PydanticCustomError: it is not such a number.
+    """
     kind = "a whole number" if whole else "a number"
     accepted = f"{kind} from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refuse(f"not {kind}", accepted, value, key)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise refuse("not a finite number", accepted, value, key)
+    if not low <= value <= high:
+        raise refuse("out of range", accepted, value, key)
+    if whole and value != int(value):
+        raise refuse(f"not {kind}", accepted, value, key)
+    return int(value) if whole else float(value)
 
-    def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise refuse(f"not {kind}", accepted, value)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise refuse("not a finite number", accepted, value)
-        if not low <= value <= high:
-            raise refuse("out of range", accepted, value)
-        if whole and value != int(value):
-            raise refuse(f"not {kind}", accepted, value)
-        return int(value) if whole else float(value)
 
-    return PlainValidator(check)
+def number(low: float, high: float, *, whole: bool = False) -> PlainValidator:
+    """Accept a finite number from low to high, as `in_range` does."""
+    return PlainValidator(lambda value: in_range(value, low, high, whole=whole))
 
 
 def pain_score() -> PlainValidator:

@@ -247,7 +247,7 @@ def _shift(trial: Trial, o: Observation, domain: str) -> float:
     own = trial.baselines.get((o.arm, o.outcome))
     whole, _ = baseline_of(trial, o.arm, domain)
     known = own is not None and whole is not None and o.statistic == "mean" and domain == "pain"
-    return own.mean - whole if known else 0.0  # type: ignore[union-attr, operator]
+    return own.mean - whole if known else 0.0  # type: ignore[union-attr, operator]  # `known` says that neither is None
 
 
 def _packed(trials: tuple[Trial, ...], rows: tuple[tuple[int, Observation], ...], arm_rows: list[dict[str, Any]],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,23 @@ from jaxtyping import Float
 
 from ..care.course import Course
 from ..care.plan import Plan
-from ..population.patients import Population, Who, draw, phase_of
-from ..population.readout import reported_disability, reported_weeks, weekly_level
+from ..population.filtering import Filtered, filtered
+from ..population.particles import Particles, draw_particles
+from ..population.patients import Population
+from ..population.readout import reported_disability, reported_weeks
 from ..population.simulate import Course as Latent
 from ..population.simulate import simulate
 from .assessment import RANGES, Patient
+from .conditioning import Conditioned, condition
+from .history import History, care_received, history_of, shifted, who_may_be
 from .screening import Applicability
 
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 MINIMAL_IMPORTANT_CHANGE = {"NRS": 2.0, "RMDQ": 5.0, "ODI": 10.0}
 """Points of improvement within one person (fact `ostelo2008_mic`)."""
 CLEARLY_WORSE = 2.0
-WIDER_AT_THE_EDGE = 1.25
-"""Factor on the spread for a person at the edge of the studied range; assumed."""
-SCORE_ERROR_NRS = 0.6
-"""Spread of a reported week around its level: days, flares and rounding (`williams2024_nrs_vas_retest`)."""
-FEWEST_EFFECTIVE = 50.0
+GAINS = {"RMDQ": "gain_rmdq", "ODI": "gain_odi"}
+"""The average that says how many points of a questionnaire go with a point of disability."""
 BLOCK = 256
 """Draws in one call of the solver: one compiled function serves comparison, search and theories."""
 
@@ -38,22 +40,24 @@ class Forecast:
     Arguments:
         baseline: today's reported score (NRS).
         nrs: reported week averages, shape (weeks + 1, draws).
+        again: the same futures with other days and spells, shape (weeks + 1, draws).
         disability: reported disability 0-100, shape (weeks + 1, draws), or None if none was given.
         instrument: in which it is reported.
         latent: pain without noise, shape (weeks, draws).
         average: index of the draw of averages that each future belongs to.
-        effective: effective number of draws after conditioning on earlier scores.
-        usual_nrs: the person's usual level behind today's score, shape (draws,).
+        level_now: pain now without noise, shape (draws,).
+        flare_log_hazard: log factor on the hazard of flares in each week to come, shape (weeks,).
     """
 
     baseline: float
     nrs: Float[np.ndarray, "weeks draws"]
+    again: Float[np.ndarray, "weeks draws"]
     disability: Float[np.ndarray, "weeks draws"] | None
     instrument: str | None
     latent: Float[np.ndarray, "weeks draws"]
     average: np.ndarray
-    effective: float
-    usual_nrs: Float[np.ndarray, "draws"]
+    level_now: Float[np.ndarray, "draws"]
+    flare_log_hazard: Float[np.ndarray, "weeks"]
 
     def rows(self, weeks: Iterable[int]) -> list[dict[str, Any]]:
         """The forecast at some weeks, as the interface has it."""
@@ -70,6 +74,26 @@ class Forecast:
         """Whether pain has fallen by at least 30 % of today's reported score."""
         return (self.baseline > 0.0) & (self.nrs[week] <= 0.7 * self.baseline + 1e-9)
 
+    def split(self, week: int) -> dict[str, float]:
+        """Where the spread of the reported score at a week comes from: SDs in points of NRS whose squares add up.
+
+        `sd_days`: good and bad days and weeks of one person; `sd_parameters`: what is unsure about averages and about
+        the setting; `sd_people`: how people alike on paper differ.
+        """
+        pair = np.stack([self.nrs[week], self.again[week]])
+        total = float(np.var(pair))
+        days = float(np.mean(np.square(pair[0] - pair[1]))) / 2.0
+        own, groups = pair.mean(axis=0), np.unique(self.average)
+        members = [own[self.average == g] for g in groups]
+        means, sizes = np.array([m.mean() for m in members]), np.array([len(m) for m in members])
+        within = np.mean([m.var(ddof=1) / len(m) for m in members if len(m) > 1] or [0.0])
+        middle = float(np.average(means, weights=sizes))
+        between = max(float(np.average(np.square(means - middle), weights=sizes)) - float(within), 0.0)
+        days = min(days, total)
+        between = min(between, total - days)
+        return {"week": week, "sd_total": total**0.5, "sd_people": max(total - days - between, 0.0) ** 0.5,
+                "sd_days": days**0.5, "sd_parameters": between**0.5}
+
 
 def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[str, Any]:
     return {
@@ -80,131 +104,111 @@ def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[s
     }
 
 
-def who_is(patient: Patient, applicability: Applicability, baseline_nrs: float) -> Who:
-    """The person as a population of one: known values fixed, unknown ones drawn."""
-    weeks = patient.pain.duration_weeks
-    disability = None
-    if patient.disability is not None and patient.disability.score is not None:
-        disability = 100.0 * patient.disability.score / RANGES[patient.disability.instrument][1]
-    return Who(
-        phase="chronic" if weeks is None else phase_of(weeks), baseline_nrs=baseline_nrs, baseline_sd=0.0,
-        duration_weeks=weeks, disability=disability,
-        regular_opioid="regular_opioid" in (patient.medicines or ()),
-        wider=WIDER_AT_THE_EDGE if applicability.status == "edge" else 1.0,
-    )
-
-
 @dataclass(frozen=True)
 class Person:
-    """One patient made ready to forecast: the draws, where their history starts, and their weights.
+    """One patient made ready to forecast: particles that agree with all that is known.
 
     Arguments:
         patient: the assessment.
-        people: the draws, anchored at the first known score.
-        past_weeks: weeks from the first known score or care to now.
+        past: what is known of the past.
+        known: the particles after the earlier scores; without a past, the prior ones.
         seed: of every random number.
+        absent: theories that are left out.
     """
 
     patient: Patient
-    people: Population
-    past_weeks: int
+    past: History
+    known: Conditioned
     seed: int
+    absent: tuple[str, ...] = ()
+
+    @cached_property
+    def people(self) -> Population:
+        """The particles as virtual patients, anchored at the start of the past."""
+        return self.known.particles.people(self.absent)
+
+    @cached_property
+    def received(self) -> tuple[Course, ...]:
+        """The care of the past."""
+        return care_received(self.patient, self.past)
+
+    def lacking(self, theories: Sequence[str]) -> Person:
+        """The same person in a world without some theories."""
+        return replace(self, absent=tuple(theories))
 
     def forecast(self, plan: Plan, weeks: int, *, size: int | None = None) -> Forecast:
         """Forecast the person's scores under a plan that starts now.
 
-        Draws are weighted by how well they meet the earlier scores under the care received, then resampled.
+        Arguments:
+            plan: the plan.
+            weeks: how long.
+            size: padded number of steps, to share one compilation between plans.
         """
-        horizon = self.past_weeks + weeks
-        course = simulate(self._history_and(plan), self.people, horizon, size=size, block=BLOCK)
-        reported = reported_weeks(course.nrs, self.people, self.seed, course.flare_log_hazard, rounded=False)
-        chosen, effective = self._conditioned(course)
-        now, baseline = self.past_weeks, self.patient.pain.week_average
-        ahead = reported[now:, chosen]
-        if float(baseline).is_integer():
-            reported_now = np.round(ahead)
-        else:
-            reported_now = ahead
-        nrs = np.vstack([np.full((1, len(chosen)), baseline), reported_now])
-        disability = self._disability(course, chosen, weeks)
+        course = self.course(plan, weeks, size=size)
+        now, baseline = self.past.weeks, self.patient.pain.week_average
+        latent, hazard = course.nrs[now:], course.flare_log_hazard[now:]
+        people = self._now()
+        whole = float(baseline).is_integer()
+        nrs, again = (np.vstack([np.full((1, people.size), baseline),
+                                 reported_weeks(latent, people, seed, hazard, rounded=whole)])
+                      for seed in (self.seed, self.seed + 10_007))
         instrument = None if self.patient.disability is None else self.patient.disability.instrument
-        return Forecast(baseline, nrs, disability, instrument, course.nrs[now:, chosen],
-                        self.people.average[chosen], effective, self.people.person["usual_nrs"][chosen])
+        level_now = course.nrs[now - 1] if now else people.person["usual_nrs"]
+        return Forecast(baseline, nrs, again, self._disability(course, people), instrument, latent,
+                        self.known.particles.average, level_now, hazard)
 
-    def _history_and(self, plan: Plan) -> Plan:
-        past: list[Course] = []
-        for given in self.patient.care_so_far:
-            ago = -round(given.start_week)
-            past += [_moved(course, self.past_weeks - ago) for course in _received(given.plan, ago)]
-        return Plan((*past, *(_moved(c, self.past_weeks) for c in plan.courses)))
+    def course(self, plan: Plan, weeks: int, *, size: int | None = None) -> Latent:
+        """The latent course from the start of the past to some weeks from now."""
+        whole = Plan((*self.received, *shifted(plan.courses, self.past.weeks)))
+        return simulate(whole, self.people, self.past.weeks + weeks, size=size, block=BLOCK)
 
-    def _conditioned(self, course: Latent) -> tuple[np.ndarray, float]:
-        """Indices of the draws after weighting by scores since the first one, and the effective number."""
-        n = self.people.size
-        if not self.past_weeks:
-            return np.arange(n), float(n)
-        level = weekly_level(course.nrs, self.people, self.seed)
-        scores = {round(s.week): s.value for s in self.patient.scores if s.outcome == "NRS" and s.week <= 0}
-        scores[0] = self.patient.pain.week_average
-        log_weight = np.zeros(n)
-        for week, value in scores.items():
-            row = self.past_weeks + week - 1
-            if row >= 0:
-                log_weight -= 0.5 * ((level[row] - value) / SCORE_ERROR_NRS) ** 2
-        weight, effective = _enough(log_weight)
-        rng = np.random.default_rng([self.seed, 4])
-        places = (rng.uniform() + np.arange(n)) / n
-        return np.searchsorted(np.cumsum(weight), places).clip(0, n - 1), effective
+    def _now(self) -> Population:
+        spell, drift, own = self.known.state
+        return replace(self.people, person={**self.people.person, "spell": spell, "drift": drift, "own": own})
 
-    def _disability(self, course: Latent, chosen: np.ndarray, weeks: int) -> np.ndarray | None:
+    def _disability(self, course: Latent, people: Population) -> np.ndarray | None:
         given = self.patient.disability
         if given is None or given.score is None:
             return None
-        today = 100.0 * given.score / RANGES[given.instrument][1]
-        reported = reported_disability(course.disability, self.people, self.seed, course.nrs)[self.past_weeks:, chosen]
-        return np.vstack([np.full((1, len(chosen)), today), reported[:weeks]])
+        now = self.past.weeks
+        start, today = people.person["disability"], 100.0 * given.score / RANGES[given.instrument][1]
+        told = reported_disability(course.disability[now:], people, self.seed, course.nrs[now:])
+        reported = np.clip(start + self.gain * (told - start), 0.0, 100.0)
+        return np.vstack([np.full((1, people.size), today), reported])
+
+    @property
+    def gain(self) -> np.ndarray:
+        """Points of the person's questionnaire for a point of disability, shape (draws,)."""
+        return gain_of(self.patient, self.known.particles)
 
 
-def _enough(log_weight: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights, flattened until `FEWEST_EFFECTIVE` draws count, and how many counted before."""
-    power, before = 1.0, None
-    while True:
-        weight = np.exp(power * (log_weight - log_weight.max()))
-        weight /= weight.sum()
-        effective = float(1.0 / np.sum(weight**2))
-        before = effective if before is None else before
-        if effective >= min(FEWEST_EFFECTIVE, 0.5 * len(weight)):
-            return weight, before
-        power *= 0.8
+def gain_of(patient: Patient, particles: Particles) -> Float[np.ndarray, "particles"]:
+    """Points of a person's questionnaire (as 0-100) for a point of disability."""
+    if patient.disability is None or patient.disability.instrument not in GAINS:
+        return np.ones(particles.size)
+    return np.asarray(particles.averages[GAINS[patient.disability.instrument]][particles.average])
 
 
-def _received(plan: Plan, weeks_ago: int) -> list[Course]:
-    """What a person has had of a plan that began some weeks ago."""
-    had = []
-    for course in plan.courses:
-        schedule = course.schedule
-        weeks = min(schedule.weeks, weeks_ago - schedule.start_week)
-        if weeks >= 1 / 7 and (schedule.is_continuous or schedule.times_per_week * weeks >= 0.5):
-            had.append(replace(course, schedule=replace(schedule, weeks=weeks)))
-    return had
+def prepare(patient: Patient, applicability: Applicability, *, draws: int, seed: int) -> Person:
+    """Make a patient ready to forecast: draw particles and condition them on the earlier scores.
 
-
-def _moved(course: Course, weeks: float) -> Course:
-    schedule = course.schedule
-    return replace(course, schedule=replace(schedule, start_week=schedule.start_week + weeks))
-
-
-def prepare(patient: Patient, applicability: Applicability, *, draws: int, seed: int,
-            without: Sequence[str] = ()) -> Person:
-    """Make a patient ready to forecast.
-
-    The history starts at the earliest score or course of care; there the person is anchored at the score of that
-    week (today's, if that week has none).
+    Arguments:
+        patient: the assessment.
+        applicability: how far it lies within what was studied.
+        draws: number of particles.
+        seed: of every random number.
     """
-    first = min([0.0, *(s.week for s in patient.scores if s.outcome == "NRS"),
-                 *(c.start_week for c in patient.care_so_far)])
-    past = -round(first)
-    there = [s.value for s in patient.scores if s.outcome == "NRS" and round(s.week) == -past]
-    anchor = there[0] if past and there else patient.pain.week_average
-    people = draw(who_is(patient, applicability, anchor), draws, seed, without)
-    return Person(patient, people, past, seed)
+    past = history_of(patient)
+    drawn = draw_particles(who_may_be(patient, applicability, past), draws, seed, patient.expectation)
+    if not past.weeks:
+        people = drawn.people()
+        start = np.stack([people.person["spell"], np.zeros(draws), np.zeros(draws)])
+        return Person(patient, past, Conditioned(drawn, start, float(draws), -np.inf, 0, 1.0), seed)
+    plan = Plan(care_received(patient, past))
+
+    def tell(particles: Particles) -> Filtered:
+        people = particles.people()
+        course = simulate(plan, people, past.weeks, block=BLOCK)
+        return filtered(course.nrs, course.disability, people, past.scores, gain_of(patient, particles))
+
+    return Person(patient, past, condition(drawn, tell, seed), seed)

@@ -167,6 +167,16 @@ def people_at(who: Who, places: Coordinates, averages: Mapping[str, np.ndarray],
     return Population(params, states, person, average, averages)
 
 
+def held_against(who: Who) -> tuple[float, float]:
+    """Mean and spread of the scores that a score is held against: of the same trial, or for one person of all who
+    have such pain, whom no entry rule selected."""
+    people = priors()["people"]
+    if who.baseline_sd > 0.0:
+        return who.baseline_nrs, people["baseline_sd"][who.phase]["value"]
+    seekers = people["care_seekers"][who.phase]
+    return seekers["mean"], seekers["sd"]
+
+
 def duration_at_enrolment(who: Who, places: Coordinates) -> np.ndarray:
     """Weeks since the pain began: known, or log-normal within bounds."""
     prior = priors()["people"]["duration_weeks"][who.phase] if who.duration_weeks is None else who.duration_weeks
@@ -181,9 +191,9 @@ def _at_enrolment(places: Coordinates, who: Who, mean: Mapping[str, np.ndarray])
     people, read_out = priors()["people"], priors()["read_out"]
     observed = scores_at_enrolment(places, who)
     spell_sd = who.wider * mean["spell_sd"] * places.factor("spell_sd", read_out["spell_sd_spread"]["value"])
-    held_against = who.baseline_nrs if who.baseline_sd > 0.0 else people["others_mean"][who.phase]["value"]
-    spell = np.asarray(spell_behind(observed, held_against, people["baseline_sd"][who.phase]["value"], spell_sd,
-                                    mean["bad_week"] + mean["trial_bad_week"], places.normal("spell")))
+    others, others_sd = held_against(who)
+    spell = np.asarray(spell_behind(observed, others, others_sd, spell_sd, mean["bad_week"] + mean["trial_bad_week"],
+                                    places.normal("spell")))
     usual = np.asarray(usual_level(observed, spell))
     disability = disability_at_enrolment(places, who, observed)
     easing = people["disability_pain_correlation"]["value"] * people["disability_sd"]["value"] / 2.0
@@ -215,7 +225,8 @@ def disability_at_enrolment(places: Coordinates, who: Who, observed: np.ndarray)
     sd = people["disability_sd"]["value"] if who.disability_sd is None else who.disability_sd
     r = people["disability_pain_correlation"]["value"]
     centre = people["disability_mean"][who.phase]["value"] if who.disability_mean is None else who.disability_mean
-    pull = (observed - who.baseline_nrs) / max(who.baseline_sd, 1.0)
+    others, others_sd = (who.baseline_nrs, max(who.baseline_sd, 1.0)) if who.baseline_sd > 0.0 else held_against(who)
+    pull = (observed - others) / others_sd
     return np.clip(centre + sd * (r * pull + np.sqrt(1.0 - r**2) * places.normal("disability")), 0.0, 100.0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from jaxtyping import Float
 
@@ -46,9 +48,12 @@ def weekly_level(latent: Float[np.ndarray, "weeks patients"], people: Population
 
 
 def _wandering(rng: np.random.Generator, weeks: int, people: Population) -> np.ndarray:
-    """Good and bad spells of a few weeks, and the slow drift of a person's usual level from today on (log-odds)."""
+    """Good and bad spells of a few weeks, and the slow drift of a person's usual level from today on (log-odds).
+
+    Both start where `people.person` has them: the spell of the day of assessment, and no drift unless one is given.
+    """
     table = priors()["read_out"]
-    spell, drift = people.person["spell"], np.zeros(people.size)
+    spell, drift = people.person["spell"], people.person.get("drift", np.zeros(people.size))
     keep, hold = (np.exp(-1.0 / table[name]["value"]) for name in ("spell_weeks", "drift_weeks"))
     out = np.empty((weeks, people.size))
     for week in range(weeks):
@@ -74,6 +79,7 @@ def _flares(rng: np.random.Generator, weeks: int, people: Population,
     return share * (hours - usual * mean_flare_hours())
 
 
+@cache
 def mean_flare_hours(power: int = 1) -> float:
     """Mean of a power of the length of a flare in hours, cut at the longest."""
     table = priors()["read_out"]
@@ -110,7 +116,7 @@ def reported_disability(latent: Float[np.ndarray, "weeks patients"], people: Pop
     spells = np.asarray(people.params["pain"]["disability_per_nrs"]) * (weekly_level(pain, people, seed) - pain)
     keep = np.exp(-1.0 / table["disability_weeks"]["value"])
     own = np.zeros(latent.shape)
-    last = np.zeros(people.size)
+    last = people.person.get("own", np.zeros(people.size))
     for week in range(len(latent)):
         fresh = people.person["disability_own_sd"] * np.sqrt(1.0 - keep**2)
         last = keep * last + fresh * rng.standard_normal(people.size)

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -17,6 +17,7 @@ from .errors import DeqiError, InputError
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None,
                   help="deqi: acupuncture and low back pain, an honest comparison of care plans. Research software.")
 
+LONGEST_LINE = 10_000
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="PATH", help="write JSON there; - prints it")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="seed of every random number")]
 PatientArgument = Annotated[Path, typer.Argument(metavar="PATIENT.yaml", help="patient file")]
@@ -44,6 +45,41 @@ def consult(patient: PatientArgument,
 
         show(found.result, Console(), str(report) if report else None)
     if found.is_emergency:
+        raise typer.Exit(3)
+
+
+@app.command()
+def assess(out: Annotated[Path | None, typer.Option("--out", metavar="PATIENT.yaml",
+                                                    help="where the patient file goes; without it, it is printed")
+                          ] = None,
+           start: Annotated[Path | None, typer.Option("--from", metavar="PATIENT.yaml",
+                                                      help="a patient file to go on with")] = None,
+           json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Ask the questions of an assessment in the terminal, safety first, and write the patient file."""
+    from .consult import interview as room
+    from .consult.intake import as_yaml
+    from .reading import read_mapping
+    from .writing import write_text
+
+    _check_places(out, json_path)
+    begun = room.begin(None if start is None else read_mapping(start), str(start))
+    shown = sys.stderr if out is None or json_path == "-" else sys.stdout
+    stopped = False
+    try:
+        room.conduct(begun, lambda prompt: _typed(prompt, shown), lambda line: print(line, file=shown))
+    except KeyboardInterrupt:
+        stopped = True
+    if out is not None:
+        write_text(out, as_yaml(begun.mapping))
+    elif json_path != "-":
+        print(as_yaml(begun.mapping), end="")
+    _emit(room.as_json(begun), json_path)
+    print("", *([] if stopped else room.closing(begun)), sep="\n", file=shown)
+    if out is not None:
+        print(room.written(str(out), stopped), file=shown)
+    if stopped:
+        raise typer.Exit(1)
+    if begun.is_emergency:
         raise typer.Exit(3)
 
 
@@ -235,6 +271,17 @@ def _working(what: str, json_path: str | None) -> Iterator[None]:
         yield
 
 
+def _typed(prompt: str, shown: TextIO) -> str | None:
+    """The line typed after a prompt, or None at the end of input."""
+    print(prompt, end="", file=shown, flush=True)
+    if sys.stdin is None:
+        return None
+    line = sys.stdin.readline(LONGEST_LINE)
+    if not sys.stdin.isatty():
+        print(file=shown)  # nobody's return key ended the line
+    return line.rstrip("\r\n") if line else None
+
+
 def _check_places(*places: Path | str | None) -> None:
     """Refuse a result that could not be written before any work is done or any other result written."""
     from .writing import check_place
@@ -257,9 +304,9 @@ def _emit(found: Any, json_path: str | None) -> None:
 
 def main() -> None:
     """Run the command line; bad input ends with one message on standard error."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a sign still shows the rest
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign still gives the rest
     try:
         app(prog_name="deqi")
     except DeqiError as error:

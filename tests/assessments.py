@@ -52,7 +52,7 @@ def _plausible(rng: np.random.Generator) -> dict[str, Any]:
                       ) | {"week_average": _one(rng, average, f"{average * 10:.0f} mm" if average < 1 else average)},
         "disability": _one(rng, {"instrument": "RMDQ", "score": int(rng.integers(0, 25))},
                            {"instrument": "ODI", "score": int(rng.integers(0, 101))}, {"instrument": "none"}),
-        "scores": [{"week": -float(rng.integers(0, 200)), "outcome": outcome, "value": float(rng.integers(0, 11))}
+        "scores": [{"week": -float(rng.integers(1, 200)), "outcome": outcome, "value": float(rng.integers(0, 11))}
                    for outcome in rng.choice(["NRS", "RMDQ", "ODI", "VAS"], rng.integers(0, 4)).tolist()],
         "care_so_far": [{"plan": _one(rng, *PLANS), "start_week": -float(rng.integers(0, 60))}
                         for _ in range(rng.integers(0, 2))],

@@ -115,6 +115,100 @@ def test_dates_that_contradict_each_other_are_refused():
     assert refusal(changed("pain.duration_weeks", 6000)).field == "patient.pain.duration_weeks"
 
 
+@pytest.mark.parametrize(("given", "points"), [
+    (6, 6), ("60 mm", 6), ("60mm", 6), ("6 cm", 6), (" 6.5 cm ", 6.5), ("100 mm", 10), ("0 mm", 0)])
+def test_a_visual_analogue_scale_with_its_unit_becomes_the_numeric_one(given, points):
+    assert parse_patient({"patient": {"pain": {"week_average": given}}}).pain.week_average == points
+
+
+@pytest.mark.parametrize("given", [60, "60", "6", "60 mm 6 cm", "101 mm", "11 cm", "-1 mm", "six", "6 inches", "mm"])
+def test_a_number_whose_unit_is_not_clear_is_asked_back(given):
+    error = refusal(changed("pain.week_average", given))
+    assert error.field == "patient.pain.week_average" and '"60 mm"' in error.accepted
+
+
+@pytest.mark.parametrize(("given", "weeks"), [
+    ({"duration_weeks": 40}, 40), ({"duration_months": 9}, 39.1), ({"duration_years": 8}, 417.4),
+    ({"duration_weeks": 417, "duration_years": 8}, 417), ({"duration_weeks": 440, "duration_years": 8}, 440),
+    ({"duration_months": "unknown"}, None)])
+def test_a_duration_in_any_unit_is_kept_in_weeks(given, weeks):
+    pain = parse_patient({"patient": {"pain": {"week_average": 4} | given}}).pain
+    assert pain.duration_weeks == (weeks if weeks is None else pytest.approx(weeks, abs=0.1))
+
+
+@pytest.mark.parametrize("given", [
+    {"duration_weeks": 40, "duration_years": 8}, {"duration_weeks": 40, "duration_months": 12},
+    {"duration_months": 3, "duration_years": 2}])
+def test_two_durations_that_disagree_are_asked_back(given):
+    error = refusal({"patient": {"pain": {"week_average": 4} | given}})
+    assert "disagree" in error.message and all(f"{value}" in error.found for value in given.values())
+
+
+def test_a_dated_score_is_counted_from_the_day_of_the_assessment():
+    dated = {"date": "2026-11-12", "outcome": "VAS", "value": 65}
+    score, = parse_patient({"patient": FULL | {"date": "2026-11-26", "scores": [dated]}}).scores
+    assert (score.week, score.outcome, score.value) == (-2, "NRS", 6.5)
+
+
+@pytest.mark.parametrize(("changes", "field", "says"), [
+    ({"scores": [{"date": "2026-11-12", "outcome": "NRS", "value": 5}]}, "scores[0].date", "`date` in `patient`"),
+    ({"date": "2026-11-26", "scores": [{"date": "2026-11-27", "outcome": "NRS", "value": 5}]}, "scores[0].date",
+     "up to 2026-11-26"),
+    ({"date": "2026-11-26", "scores": [{"date": "2026-11-12", "week": -8, "outcome": "NRS", "value": 5}]},
+     "scores[0].week", "week: -2"),
+    ({"date": "2026-11-26", "scores": [{"date": "2026-11-12", "week": "two", "outcome": "NRS", "value": 5}]},
+     "scores[0].week", "not a number"),
+    ({"scores": [{"outcome": "NRS", "value": 5}]}, "scores[0].week", "missing"),
+    ({"scores": [{"week": -1, "outcome": "VAS", "value": 101}]}, "scores[0].value", "from 0 to 100"),
+    ({"scores": [{"week": 0, "outcome": "NRS", "value": 5}]}, "scores[0].value", "another NRS for today"),
+    ({"scores": [{"week": 0, "outcome": "RMDQ", "value": 5}]}, "scores[0].value", "another RMDQ for today"),
+    ({"date": "2026-02-30"}, "date", "no such day"),
+    ({"date": "26.11.2026"}, "date", "2026-11-26"),
+    ({"date": "20261126"}, "date", "2026-11-26"),
+    ({"pain": {"week_average": 5, "leg_pain": False, "leg_pain_average": 2}}, "pain.leg_pain_average",
+     "leg_pain: true"),
+    ({"sleep": 11}, "sleep", "from 0 to 10"),
+    ({"work": "retired"}, "work", "not_working"),
+    ({"goals": {"pain": 11}}, "goals.pain", "from 0 to 10"),
+    ({"goals": {"flares": 1}}, "goals.flares", "fewer_flares"),
+    ({"goals": {"words": "one\ntwo"}}, "goals.words", "short text"),
+    ({"preferences": {"avoid": ["needless"]}}, "preferences.avoid[0]", "needles"),
+    ({"preferences": {"coverage": "nhs"}}, "preferences.coverage", "none | medicare"),
+    ({"preferences": {"exercise": True}}, "preferences.exercise", "willing"),
+])
+def test_an_assessment_that_contradicts_itself_is_asked_back(changes, field, says):
+    error = refusal({"patient": FULL | changes})
+    assert error.field == f"patient.{field}" and says in str(error)
+
+
+def test_a_score_for_today_that_agrees_is_read():
+    today = [{"week": 0, "outcome": "VAS", "value": 60}, {"week": 0, "outcome": "RMDQ", "value": 11}]
+    assert len(parse_patient({"patient": FULL | {"scores": today}}).scores) == 2
+
+
+def test_unknown_is_the_same_as_leaving_it_out_wherever_it_stands():
+    keys = ("age", "sex", "date", "disability", "scores", "care_so_far", "expectation", "sleep", "mood", "work",
+            "activity", "goals", "instruments", "medicines", "preferences", "red_flags", "conditions")
+    bare = {"pain": {"week_average": 4}}
+    unknown = parse_patient({"patient": bare | dict.fromkeys(keys, "unknown")})
+    assert unknown == parse_patient({"patient": bare})
+
+
+def test_the_patient_file_of_the_manual_is_read_as_it_stands(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "patient-file.md").read_text(encoding="utf-8")
+    path = tmp_path / "p.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    patient = load_patient(path)
+    assert patient.scores[1].week == -4 and patient.mood is None and patient.preferences.avoid == ("soreness",)
+
+
+def test_an_example_shows_every_field():
+    shown = read_mapping(Path(__file__).parents[1] / "examples" / "whole_assessment.yaml")["patient"]
+    assert set(shown) == set(Patient.model_fields)
+    for part in ("goals", "preferences"):
+        assert set(shown[part]) == set(Patient.model_fields[part].annotation.model_fields)
+
+
 def test_no_instrument_means_no_disability_score():
     assert parse_patient(changed("disability", {"instrument": "none"})).disability is None
     assert refusal(changed("disability", {"instrument": "ODI"})).field == "patient.disability.score"

@@ -262,6 +262,18 @@ class Patient(Section):
         return None if given is None or given.instrument == "none" else given
 
     @model_validator(mode="after")
+    def _todays_scores_agree(self) -> Self:
+        today = {"NRS": self.pain.week_average}
+        if self.disability is not None and self.disability.score is not None:
+            today[self.disability.instrument] = self.disability.score
+        for place, score in enumerate(self.scores):
+            now = today.get(score.outcome, score.value)
+            if score.week == 0 and score.value != now:
+                raise refuse(f"another {score.outcome} for today, where {now:g} stands", "one of them", score.value,
+                             ("scores", place, "value"))
+        return self
+
+    @model_validator(mode="after")
     def _agrees(self) -> Self:
         if self.age is None:
             return self

@@ -185,8 +185,9 @@ def test_small_size_against_sham_stands_wherever_a_benefit_does():
 
 
 @pytest.mark.parametrize("result", [RESULT, changed(tailored=None)])
-def test_not_a_medical_device_is_said_once(result):
-    assert Page(render(result)).text.count("not a medical device") == 1
+def test_not_a_medical_device_is_said_once_on_the_page_and_once_in_the_letter(result):
+    page, letter = render(result).split('<section class="letter"')
+    assert page.count("not a medical device") == letter.count("not a medical device") == 1
 
 
 def test_not_a_medical_device_is_said_once_on_a_terminal():
@@ -223,7 +224,8 @@ def test_forbidden_option_keeps_its_column_and_says_why():
 def test_unknown_harm_is_not_shown_as_none():
     result = changed()
     result["options"][3]["harms"] = {"common": [], "rare": [], "notes": []}
-    assert Page(render(result)).text.count(texts()["options"]["no_harm_known"]) == 2 + 2
+    before, after = (Page(render(one)).text.count(texts()["options"]["no_harm_known"]) for one in (RESULT, result))
+    assert after == before + 2
 
 
 def test_long_list_of_unasked_questions_moves_to_the_record():
@@ -237,7 +239,8 @@ def test_long_list_of_unasked_questions_moves_to_the_record():
     ("Q1 condition", "Low back pain is pain between"),
     ("Q2 decision", "what to do next about your back pain"),
     ("Q3 doing nothing", "No further treatment"), ("Q4 good sides", "more better"),
-    ("Q5 bad sides", "Side effects, of 100"), ("Q6 what it is like", "You lie still with fine needles"),
+    ("Q5 bad sides", "Side effects over a whole course, of 100"),
+    ("Q6 what it is like", "You lie still with fine needles"),
     ("C1 equal detail", "clearly worse"), ("C2 evidence", "Sources"), ("C3 date", "Made on 2026-11-22"),
     ("C4 update policy", "Evidence is searched again once a year"),
     ("C5 uncertainty", "The true number could be 43 to 60"), ("C6 funding", "No outside funding.")])

@@ -30,7 +30,7 @@ def fan(forecast: Sequence[Row], scores: Sequence[Row], words: Row, name: str) -
 
     Arguments:
         forecast: rows of one option and one outcome (NRS, 0-10).
-        scores: the person's own NRS scores, weeks relative to now.
+        scores: the person's own NRS scores, weeks relative to now; negative ones lie before the forecast.
         words: `course.figure` of the texts.
         name: unique on the page.
     """
@@ -48,7 +48,8 @@ def fan(forecast: Sequence[Row], scores: Sequence[Row], words: Row, name: str) -
     told = {"weeks": number(last), "start": number(rows[0]["quantiles"]["0.5"]), "end": number(ends["0.5"]),
             "q10": number(ends["0.1"]), "q25": number(ends["0.25"]), "q75": number(ends["0.75"]),
             "q90": number(ends["0.9"]),
-            "scores": ", ".join(number(score["value"]) for score in scores) or words["scores_none"]}
+            "scores": ", ".join(words["score"].format(value=number(score["value"]), week=number(score["week"]))
+                                for score in sorted(scores, key=lambda score: score["week"]))}
     return frame(
         name, words["title"].format(**told), words["desc"].format(**told), WIDTH, 238,
         text(0, 13, words["y"], "soft"),
@@ -128,16 +129,16 @@ def parts(rows: Sequence[Row], words: Row, week: float, name: str) -> Markup:
     *starts, total = accumulate((row["median"] for row in rows), initial=0.0)
     floor = min(0.0, *(start + row["low"] for start, row in zip(starts, rows, strict=True)))
     top = max(0.5, *(start + row["high"] for start, row in zip(starts, rows, strict=True)))
-    x, foot = Scale(floor, ceil(top * 2) / 2, 1, WIDTH - 6), 59 + 33 * len(rows)
+    x, foot = Scale(floor, ceil(top * 2) / 2, 1, WIDTH - 6), 56 + 29 * len(rows)
     drawn, told = [text(0, 13, words["whole"].format(total=number(total)), "strong")], []
     for k, (start, row) in enumerate(zip(starts, rows, strict=True)):
         left, right = sorted((x(start), x(start + row["median"])))
-        base, kind, shown = 59 + 33 * k, f"part part{k + 1}", _shown(row)
+        base, kind, shown = 56 + 29 * k, f"part part{k + 1}", _shown(row)
         drawn += [
             rect(left, 19, right - left, 20, kind), text(0, base, row["label"]),
             text(WIDTH, base, words["value"].format(**shown), "soft", "end"),
-            line(x.start, base + 11, x.end, base + 11, "grid"), rect(left, base + 6, right - left, 10, kind),
-            line(x(start + row["low"]), base + 11, x(start + row["high"]), base + 11, "whisker")]
+            line(x.start, base + 9, x.end, base + 9, "grid"), rect(left, base + 4, right - left, 10, kind),
+            line(x(start + row["low"]), base + 9, x(start + row["high"]), base + 9, "whisker")]
         told.append(words["part"].format(label=row["label"], **shown))
     whole = range(ceil(floor), int(x.high) + 1)
     drawn += [text(x(value), foot + 4, value, "soft", "middle") for value in whole]
@@ -155,21 +156,68 @@ def shares(rows: Sequence[Row], labels: Sequence[str], words: Row, name: str) ->
         words: `theories.figure` of the texts.
         name: unique on the page.
     """
-    x, foot = Scale(0, 100, 10, WIDTH - 12), 14 + 34 * len(rows)
+    ranges = [(label, *(100 * row["share"][key] for key in ("low", "median", "high")))
+              for label, row in zip(labels, rows, strict=True)]
+    return _ranges(ranges, None, words, 0, name)
+
+
+def comparison(options: Sequence[Row], words: Row, week: float, name: str) -> Markup:
+    """Draw how many of 100 get better with each option, and how unsure that is, on one scale.
+
+    Arguments:
+        options: those that can be had; the first is the yardstick, marked through all rows.
+        words: `certainty.figure.average` of the texts.
+        week: of the forecast.
+        name: unique on the page.
+    """
+    better = [option["benefit"]["improved_30pct"] for option in options]
+    ranges = [(option["label"], row["range_average"][0], row["with"], row["range_average"][1])
+              for option, row in zip(options, better, strict=True)]
+    return _ranges(ranges, better[0]["without"], words, week, name)
+
+
+def _ranges(rows: Sequence[tuple[str, float, float, float]], yardstick: float | None, words: Row, week: float,
+            name: str) -> Markup:
+    """Rows of label, low, middle and high from 0 to 100, each with its numbers at the right end."""
+    x, foot = Scale(0, 100, 164, WIDTH - 92), 10 + 24 * len(rows)
     drawn, told = [], []
-    for k, (label, row) in enumerate(zip(labels, rows, strict=True)):
-        low, median, high = (100 * row["share"][key] for key in ("low", "median", "high"))
-        base = 14 + 34 * k
+    if yardstick is not None:
+        drawn.append(line(x(yardstick), 2, x(yardstick), foot - 8, "yardstick"))
+    for k, (label, low, median, high) in enumerate(rows):
+        base = 17 + 24 * k
         shown = {"low": number(low, 0), "median": number(median, 0), "high": number(high, 0)}
         drawn += [
             text(0, base, label), text(WIDTH, base, words["value"].format(**shown), "soft", "end"),
-            line(x(0), base + 11, x(100), base + 11, "grid"),
-            line(x(low), base + 11, x(high), base + 11, "range"),
-            circle(x(median), base + 11, 4.5, "middle")]
-        told.append(words["part"].format(theory=label, **shown))
-    drawn += [text(x(value), foot + 4, value, "soft", "middle") for value in range(0, 101, 25)]
-    drawn.append(text(WIDTH / 2, foot + 21, words["x"], "soft", "middle"))
-    return frame(name, words["title"], words["desc"].format(parts="; ".join(told)), WIDTH, foot + 26, *drawn)
+            line(x(0), base - 5, x(100), base - 5, "grid"),
+            line(x(low), base - 5, x(high), base - 5, "range"),
+            circle(x(median), base - 5, 4.5, "middle")]
+        told.append(words["part"].format(label=label, **shown))
+    drawn += [text(x(value), foot + 10, value, "soft", "middle") for value in (0, 50, 100)]
+    drawn.append(text((x.start + x.end) / 2, foot + 27, words["x"].format(week=number(week)), "soft", "middle"))
+    title, desc = words["title"].format(week=number(week)), words["desc"].format(parts="; ".join(told))
+    return frame(name, title, desc, WIDTH, foot + 32, *drawn)
+
+
+def spread(uncertainty: Row, words: Row, name: str) -> Markup:
+    """Draw what the spread of a forecast is made of, as one bar; parts are shares of the variance.
+
+    Arguments:
+        uncertainty: `options[].uncertainty`; standard deviations that the labels of `words` name.
+        words: `certainty.figure.spread` of the texts.
+        name: unique on the page.
+    """
+    squares = {key: uncertainty[key] ** 2 for key in words["labels"]}
+    whole = sum(squares.values()) or 1.0
+    x, drawn, told, start = Scale(0, whole, 0, WIDTH), [text(0, 13, words["lead"])], [], 0.0
+    for k, (key, square) in enumerate(squares.items()):
+        left, right = x(start), x(start + square)
+        share = words["value"].format(label=words["labels"][key], share=number(100 * square / whole, 0))
+        column, base = 180 * (k % 2), 55 + 20 * (k // 2)
+        drawn += [rect(left, 20, right - left, 16, f"part part{k + 2}"),
+                  rect(column, base - 11, 14, 12, f"part part{k + 2}"), text(column + 20, base, share)]
+        told.append(share)
+        start += square
+    return frame(name, words["title"], words["desc"].format(parts="; ".join(told)), WIDTH, 82, *drawn)
 
 
 def trade_off(points: Sequence[Row], words: Row, week: float, name: str) -> Markup:
@@ -196,7 +244,7 @@ def trade_off(points: Sequence[Row], words: Row, week: float, name: str) -> Mark
         path(_frontier(spots), "curve"),
         *(circle(*spot, 7 if point["chosen"] else 4.5, "chosen" if point["chosen"] else "point")
           for spot, point in zip(spots, points, strict=True)),
-        *_labelled(points, spots),
+        *_labelled(points, spots, words["mark"]),
         *(text(place, 176, number(visits), "soft", "middle") for visits, place in _spaced(points, x)),
         text((x.start + x.end) / 2, 194, words["x"], "soft", "middle"))
 
@@ -223,12 +271,12 @@ def _spaced(points: Sequence[Row], x: Scale) -> Iterator[tuple[float, float]]:
             yield visits, edge
 
 
-def _labelled(points: Sequence[Row], spots: Sequence[Spot]) -> Iterator[Markup]:
-    """Labels beside their points, the proposed plan first; without room the number alone, or nothing."""
+def _labelled(points: Sequence[Row], spots: Sequence[Spot], mark: str) -> Iterator[Markup]:
+    """Numbers beside their points, the proposed plan first and by name; without room nothing."""
     taken: list[Box] = [(x - 8, y - 8, x + 8, y + 8) for x, y in spots]
     for k in sorted(range(len(points)), key=lambda k: not points[k]["chosen"]):
         (x, y), count = spots[k], number(points[k]["improved_30pct"], 0)
-        for words in (f"{points[k]['label']}: {count}", count):
+        for words in (mark.format(improved=count),) if points[k]["chosen"] else (count,):
             wide = CHARACTER * len(words)
             middle = min(max(x - wide / 2, 38), WIDTH - wide)
             right = min(x - 10, WIDTH - wide)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from deqi.consult import figures
+from deqi.consult.letter import letter, practitioner
 from deqi.consult.rules import table
 from deqi.consult.wording import duration, inline, number, plain, texts
 from deqi.errors import InputError
@@ -43,12 +45,24 @@ def render(result: Result) -> str:
         place = cited.setdefault(told.get(source) or fact(source).citation(), len(cited) + 1)
         return Markup('<sup><a href="#source-{0}">{0}</a></sup>').format(place)
 
-    try:
-        return _page().render(r=result, t=texts(), ref=ref, cited=cited,
-                              yardstick=yardstick(result), chosen=chosen(result))
-    except (jinja2.UndefinedError, KeyError) as error:
-        raise InputError("the result is incomplete", found=str(error),
-                         accepted="what `deqi consult --json` writes") from error
+    with _complete():
+        return _page("report.html.j2").render(
+            title=texts()["title"], r=result, t=texts(), ref=ref, cited=cited, yardstick=yardstick(result),
+            chosen=chosen(result), letter=letter(result), practitioner=practitioner())
+
+
+def render_letter(result: Result) -> str:
+    """Return the letter as one HTML page: a referral where screening asks for a doctor, else a hand-over.
+
+    Arguments:
+        result: the consultation, as `deqi consult --json` writes it.
+
+    Raises:
+        InputError: a key the letter needs is missing.
+    """
+    with _complete():
+        written = letter(result)
+        return _page("letter_page.html.j2").render(title=written["title"], letter=written, t=texts())
 
 
 def write(result: Result, path: str | Path) -> None:
@@ -90,8 +104,17 @@ def crowd(benefit: Mapping[str, Any]) -> dict[str, int]:
     return {**counts, "same": 100 - sum(counts.values()) - worse, "worse": worse}
 
 
+@contextmanager
+def _complete() -> Iterator[None]:
+    try:
+        yield
+    except (jinja2.UndefinedError, KeyError) as error:
+        raise InputError("the result is incomplete", found=str(error),
+                         accepted="what `deqi consult --json` writes") from error
+
+
 @cache
-def _page() -> jinja2.Template:
+def _page(name: str) -> jinja2.Template:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("deqi.consult"), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
@@ -99,4 +122,4 @@ def _page() -> jinja2.Template:
         safety_net=table("red_flags")["safety_net"],
         style=Markup(files(__package__).joinpath("templates/style.css").read_text(encoding="utf-8")))
     environment.filters.update(fill=lambda text, **words: str(text).format(**words), inline=inline)
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

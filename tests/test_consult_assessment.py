@@ -202,6 +202,14 @@ def test_the_patient_file_of_the_manual_is_read_as_it_stands(tmp_path):
     assert patient.scores[1].week == -4 and patient.mood is None and patient.preferences.avoid == ("soreness",)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_patient_becomes_json_and_is_read_the_same_again():
+    for path in EXAMPLES:
+        patient = load_patient(path)
+        body = json.loads(patient.model_dump_json(exclude={"care_so_far"}))
+        assert parse_patient({"patient": body}) == patient.model_copy(update={"care_so_far": ()})
+
+
 def test_an_example_shows_every_field():
     shown = read_mapping(Path(__file__).parents[1] / "examples" / "whole_assessment.yaml")["patient"]
     assert set(shown) == set(Patient.model_fields)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from pydantic import BaseModel, PlainValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from deqi.consult.rules import question_ids, table
@@ -81,14 +81,13 @@ def pain_score() -> PlainValidator:
         if isinstance(points, bool) or not isinstance(points, int | float):
             raise refuse("not a number", accepted, value)
         if not 0 <= points <= 10:  # NaN neither
-            problem = "above 10 and without a unit" if line is None and 10 < points <= 100 else "out of range"
-            raise refuse(problem, accepted, value)
+            raise refuse("out of range", accepted, value)
         return float(points)
 
     return PlainValidator(check)
 
 
-def day() -> PlainValidator:
+def day() -> BeforeValidator:
     """Accept a date as year-month-day."""
     accepted = "a date as 2026-11-26, from 1900 on"
 
@@ -106,7 +105,7 @@ def day() -> PlainValidator:
             raise refuse("too long ago", accepted, value)
         return found
 
-    return PlainValidator(check)
+    return BeforeValidator(check)
 
 
 def choice(*names: str) -> PlainValidator:

@@ -132,7 +132,7 @@ def _reason(condition: Mapping[str, Any]) -> tuple[str, str]:
 def _mentioned(expression: Any) -> set[str]:
     if isinstance(expression, str):
         return {expression}
-    parts = expression.get("of") or expression.get("any") or expression.get("all")
+    parts = (part for value in expression.values() if isinstance(value, list) for part in value)
     return set().union(*map(_mentioned, parts))
 
 

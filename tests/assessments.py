@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from deqi.consult.assessment import AVERSIONS, COURSES, WORKS
+from deqi.consult.assessment import AVERSIONS, WORKS
 from deqi.consult.instruments import known
 from deqi.consult.rules import question_ids, table
+from deqi.consult.symptoms import COURSES
 
 EMERGENCIES = tuple(row["id"] for row in table("red_flags")["questions"] if row["action"] == "emergency")
 WISHES = ("willing", "unsure", "refuses")

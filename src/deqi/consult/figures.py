@@ -209,12 +209,12 @@ def spread(uncertainty: Row, words: Row, name: str) -> Markup:
     squares = {key: uncertainty[key] ** 2 for key in words["labels"]}
     whole = sum(squares.values()) or 1.0
     x, drawn, told, start = Scale(0, whole, 0, WIDTH), [text(0, 13, words["lead"])], [], 0.0
-    for k, (key, square) in enumerate(squares.items()):
+    for k, (tone, (key, square)) in enumerate(zip((1, 3, 4), squares.items(), strict=True)):
         left, right = x(start), x(start + square)
         share = words["value"].format(label=words["labels"][key], share=number(100 * square / whole, 0))
         column, base = 180 * (k % 2), 55 + 20 * (k // 2)
-        drawn += [rect(left, 20, right - left, 16, f"part part{k + 2}"),
-                  rect(column, base - 11, 14, 12, f"part part{k + 2}"), text(column + 20, base, share)]
+        drawn += [rect(left, 20, right - left, 16, f"part part{tone}"),
+                  rect(column, base - 11, 14, 12, f"part part{tone}"), text(column + 20, base, share)]
         told.append(share)
         start += square
     return frame(name, words["title"], words["desc"].format(parts="; ".join(told)), WIDTH, 82, *drawn)

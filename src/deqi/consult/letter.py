@@ -119,7 +119,9 @@ def _plan(result: Result) -> Iterator[str]:
     if result["screening"]["status"] == "refer":
         yield w["wait"]
     yield from tailored["plan"]
-    yield from (note for option in result["options"] if option["id"] == "tailored" for note in option.get("notes") or [])
+    for option in result["options"]:
+        if option["id"] == "tailored":
+            yield from option.get("notes") or []
 
 
 def _forecast(result: Result) -> str:

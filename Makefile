@@ -9,7 +9,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-ex
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint docs lock clean
+.PHONY: help demo test check bench lint docs examples lock clean
 
 help:
 	@echo "make demo    the consultation on the example patient; leaves demo/report.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   speed and error; leaves benchmarks/latest.json"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation; leaves site/index.html"
+	@echo "make examples the reports in the documentation, and the picture of one; needs chromium"
 	@echo "make lock    pins the dependencies anew"
 	@echo "make clean   removes what these commands made"
 
@@ -40,6 +41,13 @@ lint: $(VENV)/dev
 
 docs: $(VENV)/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# --no-sandbox: Chromium started by root in a container refuses to run without
+examples: $(VENV)/runtime
+	$(BIN)/deqi consult examples/gerac_chronic.yaml --report docs/examples/gerac_chronic.html
+	$(BIN)/deqi consult examples/older_adult_anticoagulant.yaml --report docs/examples/older_adult_anticoagulant.html
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=$$(mktemp -d) \
+		--window-size=1000,1500 --screenshot=docs/img/report.png "file://$(CURDIR)/docs/examples/gerac_chronic.html"
 
 lock: $(VENV)/dev
 	$(LOCK) --output-file requirements.txt pyproject.toml

@@ -105,12 +105,24 @@ def test_what_a_result_does_not_carry_is_left_out():
         del bare["tailored"][key]
     for option in bare["options"]:
         del option["uncertainty"], option["notes"]
-    del bare["evidence"]["versus_nsaid"], bare["theories"]["method"]
+    del bare["review"], bare["conditioning"], bare["evidence"]["versus_nsaid"], bare["theories"]["method"]
     for row in bare["theories"]["shares"]:
         del row["points"]
     html = render(bare)
     assert "anti-inflammatory tablets:" not in html and "Why the range is so wide" not in html
-    assert "What you told us" not in html and "Changed to be safe" not in html
+    for words in ("What counts for you", "Your limits", "Changed to be safe", "You began", "earlier scores were used"):
+        assert words not in html
+
+
+def test_care_under_way_is_judged_by_both_roads():
+    told, now = words(part("review")), results.FULL["review"]["of_100"]
+    assert f"If you go on, {now['going_on']} of 100" in told and f"if you stop, {now['stopping']}" in told
+
+
+def test_scores_that_fit_nobody_are_told_where_the_doubt_stands():
+    strange = results.full(conditioning=results.FULL["conditioning"] | {"degenerate": True})
+    assert "unlike those of almost all people" in render(strange)
+    assert "unlike those of almost all people" not in render(results.FULL)
 
 
 def test_all_reasons_stand_on_the_clinicians_pages_with_their_sources():

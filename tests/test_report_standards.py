@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 import results
+from deqi.consult import terminal
 from deqi.consult.letter import letter, practitioner
 from deqi.consult.report import render, render_letter
 from deqi.consult.rules import table
@@ -117,6 +120,10 @@ def test_what_a_result_does_not_carry_is_left_out():
 def test_care_under_way_is_judged_by_both_roads():
     told, now = words(part("review")), results.FULL["review"]["of_100"]
     assert f"If you go on, {now['going_on']} of 100" in told and f"if you stop, {now['stopping']}" in told
+    console = Console(file=io.StringIO(), width=120)
+    terminal.show(results.FULL, console)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) <= 40 and f"If you go on, {now['going_on']} of 100" in " ".join(lines)
 
 
 def test_scores_that_fit_nobody_are_told_where_the_doubt_stands():
@@ -165,6 +172,14 @@ def test_hand_over_carries_plan_prescription_forecast_review_and_caveats():
     assert all(row["stop"] in section(written, "review") for row in tailored["review"])
     assert "warfarin" in section(written, "person")
     assert "not been tested on single persons" in section(written, "caveats")
+
+
+def test_prescription_goes_through_all_items_and_says_what_was_not_stated():
+    fields = next(part["fields"] for part in letter(results.FULL)["sections"] if part["name"] == "prescription")
+    items = [name.split()[0] for name in fields]
+    assert items == ["1a", "1b", "1c", "2a", "2b", "2c", "2d", "2e", "2f", "2g", "3a", "3b", "4a", "4b", "5", "6"]
+    assert fields["2c depth"] == "superficial" and fields["1b reasoning"] == "not stated"
+    assert not section(letter(results.refer()), "prescription")
 
 
 def test_emergency_letter_asks_for_today_and_plans_nothing():

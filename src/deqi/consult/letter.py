@@ -50,6 +50,20 @@ def letter(result: Result) -> dict[str, Any]:
     }
 
 
+def prescription(needling: Mapping[str, Any]) -> dict[str, str]:
+    """Return the needling of a plan by the items of STRICTA 2010; what was not stated says so.
+
+    Arguments:
+        needling: `tailored.prescription`; empty where the plan has no needles, and so is what returns.
+
+    Source:
+        MacPherson 2010, doi 10.1371/journal.pmed.1000261.
+    """
+    w = words()
+    told = {"comparator": w["compared_with"], **needling}
+    return {item: str(told.get(field) or w["not_stated"]) for item, field in w["stricta"].items()} if needling else {}
+
+
 def _sections(result: Result) -> Iterator[dict[str, Any]]:
     w, screening, tailored = words(), result["screening"], result.get("tailored")
 
@@ -65,7 +79,7 @@ def _sections(result: Result) -> Iterator[dict[str, Any]]:
         return
     yield section("plan", lines=list(_plan(result)))
     if tailored:
-        yield section("prescription", fields=tailored["prescription"])
+        yield section("prescription", fields=prescription(tailored["prescription"]))
     yield section("forecast", lines=[_forecast(result)])
     if tailored:
         rule = texts()["terminal"]["rule"]

@@ -13,9 +13,9 @@ import jinja2
 from markupsafe import Markup
 
 from deqi.consult import figures
-from deqi.consult.letter import letter, practitioner
+from deqi.consult.letter import letter, practitioner, prescription
 from deqi.consult.rules import table
-from deqi.consult.wording import duration, inline, number, plain, texts
+from deqi.consult.wording import care_under_way, duration, inline, number, plain, texts
 from deqi.errors import InputError
 from deqi.evidence import exists, fact
 from deqi.writing import write_text
@@ -118,7 +118,8 @@ def _page(name: str) -> jinja2.Template:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("deqi.consult"), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
-        figures=figures, number=number, duration=duration, plain=plain, crowd=crowd,
+        figures=figures, number=number, duration=duration, plain=plain, crowd=crowd, prescription=prescription,
+        care_under_way=care_under_way,
         safety_net=table("red_flags")["safety_net"],
         style=Markup(files(__package__).joinpath("templates/style.css").read_text(encoding="utf-8")))
     environment.filters.update(fill=lambda text, **words: str(text).format(**words), inline=inline)

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from deqi.consult.wording import number, texts
+from deqi.consult.wording import care_under_way, number, texts
 
 LINES = 40
 STYLES = {"clear": "bold blue", "caution": "bold yellow", "refer": "bold red",
@@ -69,6 +69,9 @@ def _pieces(result: Mapping[str, Any]) -> Iterator[RenderableType]:
                 for option in result["options"] if not option["available"])
     yield _say(t["sham"]["short"], "dim")
     tailored = result["tailored"]
+    now = result.get("review")
+    if now:
+        yield _say(f"{care_under_way(now)} {t['review']['verdicts'][now['verdict']]}")
     if tailored:
         yield _say(t["headings"]["plan"], "bold")
         yield from (_item(step) for step in tailored["plan"])

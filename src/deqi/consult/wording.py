@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -41,6 +42,19 @@ def duration(weeks: float) -> str:
 def plain(identifier: str) -> str:
     """Return an identifier as words: `last_resort` is "last resort"."""
     return str(identifier).replace("_", " ")
+
+
+def care_under_way(review: Mapping[str, Any]) -> str:
+    """Return what going on with the present care and stopping it would bring, as a sentence.
+
+    Arguments:
+        review: `review` of the consultation.
+    """
+    told: str = texts()["review"]["now"].format(
+        ago=number(review["started_weeks_ago"]), then=number(review["score_then"]), now=number(review["score_now"]),
+        on=review["of_100"]["going_on"], off=review["of_100"]["stopping"], goal=review["goal"],
+        week=number(review["week"]))
+    return told
 
 
 def inline(label: str) -> str:

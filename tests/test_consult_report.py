@@ -296,6 +296,24 @@ def test_figures_stay_inside_their_frame(parts, plans):
         assert all(float(size) >= 0 for size in re.findall(r' (?:width|height|r)="([^"]+)"', svg))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 100)] * 3).map(sorted), min_size=1, max_size=6),
+       st.tuples(*[st.floats(0, 4)] * 3))
+def test_ranges_and_parts_of_a_spread_keep_their_order_and_fill_their_bar(ranges, parts):
+    options = [{"label": "One", "benefit": {"improved_30pct": {
+        "with": middle, "without": ranges[0][1], "range_average": [low, high]}}} for low, middle, high in ranges]
+    words = texts()["certainty"]["figure"]
+    svg = figures.comparison(options, words["average"], 12, "average")
+    lines = re.findall(r'<line x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)" y2="[\d.]+" class="range"', svg)
+    dots = re.findall(r'<circle cx="([\d.]+)"', svg)
+    assert len(lines) == len(dots) == len(ranges)
+    assert all(float(a) <= float(dot) <= float(b) for (a, b), dot in zip(lines, dots, strict=True))
+    bar = figures.spread(dict(zip(words["spread"]["labels"], parts, strict=True)), words["spread"], "spread")
+    wide = [float(width) for width in re.findall(r'y="20" width="([\d.]+)"', bar)]
+    if sum(part**2 for part in parts) > 1e-6:
+        assert sum(wide) == pytest.approx(figures.WIDTH, abs=0.5)
+
+
 def test_pain_is_drawn_on_a_zero_based_axis():
     rows = [row for row in RESULT["options"][0]["forecast"] if row["outcome"] == "NRS"]
     scores = [{"week": 0, "value": 10}, {"week": -1, "value": 0}]

@@ -34,6 +34,7 @@ def refer() -> dict[str, Any]:
         "forbids": ["deep_needling", "electro", "needling"]})
     result["options"][3] |= {"available": False, "why_not": "Your answers speak against needles for now.",
                              "forecast": [], "benefit": None}
+    result["options"][4] |= {"notes": [], "harms": FULL["options"][2]["harms"]}
     result["tailored"] |= {"plan": ["Walking 30 min 5 times a week for 12 weeks"], "prescription": {}}
     return result
 

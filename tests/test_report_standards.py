@@ -132,6 +132,11 @@ def test_scores_that_fit_nobody_are_told_where_the_doubt_stands():
     assert "unlike those of almost all people" not in render(results.FULL)
 
 
+@pytest.mark.parametrize("result", [results.FULL, results.refer(), results.outside()])
+def test_signs_of_an_emergency_stand_on_every_page_that_is_none(result):
+    assert words(body(render(result))).count(table("red_flags")["safety_net"]["text"]) == 1
+
+
 def test_all_reasons_stand_on_the_clinicians_pages_with_their_sources():
     told = words(part("details"))
     for row in results.FULL["tailored"]["reasons"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import Any, Literal, get_args
 
 from deqi.consult.assessment import Patient
@@ -31,6 +31,7 @@ class Finding:
         action: what to do, as a code (`emergency`, `refer`, `do_not_needle`, `modify` ...).
         source: the id of the evidence behind the rule, or `assumed`.
         text: the same in plain words.
+        forbids: what no plan may contain because of it; keys of `forbiddable`.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Finding:
     action: str
     source: str
     text: str
+    forbids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,35 @@ def screen(patient: Patient) -> Screening:
     """
     facts = known_facts(patient)
     found = [*_red_flags(facts), *_contraindications(facts), *_not_asked(patient, facts)]
-    forbids = frozenset(ban for _, bans in found for ban in bans)
-    findings = sorted((finding for finding, _ in found), key=lambda finding: KINDS.index(finding.kind))
+    forbids = frozenset(ban for finding in found for ban in finding.forbids)
+    findings = sorted(found, key=lambda finding: KINDS.index(finding.kind))
     if not findings:
         return Screening("clear", (), forbids)
     status = STATUS.get(findings[0].kind, "caution")
     if status == "emergency":
         findings = [finding for finding in findings if finding.kind == "emergency"]
     return Screening(status, tuple(findings), forbids)
+
+
+def rescreen(before: Patient, today: Patient) -> Screening:
+    """Screen again at a review: what can change counts only as answered today.
+
+    An emergency that is new today forbids every kind of care, and so stops the plan that runs.
+
+    Arguments:
+        before: the assessment that stands; what cannot change is taken from it.
+        today: the answers of today; a question of `asked_again` that it leaves out is unknown.
+    """
+    return screen(today.model_copy(update={
+        name: {id: answer for id, answer in getattr(before, name).items() if id not in asked_again()}
+        | getattr(today, name) for name in ("red_flags", "conditions")}))
+
+
+@cache
+def asked_again() -> tuple[str, ...]:
+    """The ids of the red flags and conditions to ask about at every review; medicines are asked again too."""
+    rows = table("red_flags")["questions"] + table("contraindications")["conditions"]
+    return tuple(row["id"] for row in rows if row.get("ask_again"))
 
 
 def applicability(patient: Patient) -> Applicability:
@@ -131,7 +154,7 @@ def _compared(row: dict[str, Any], value: Any) -> bool | None:
     return bool(value < row["below"] if "below" in row else value > row["above"])
 
 
-def _red_flags(facts: Facts) -> Iterator[tuple[Finding, list[str]]]:
+def _red_flags(facts: Facts) -> Iterator[Finding]:
     rules = table("red_flags")
     for row in rules["questions"]:
         if row["action"] != "none" and facts[row["id"]]:
@@ -141,20 +164,20 @@ def _red_flags(facts: Facts) -> Iterator[tuple[Finding, list[str]]]:
             yield _flag(row, row["text"])
 
 
-def _flag(row: dict[str, Any], text: str) -> tuple[Finding, list[str]]:
+def _flag(row: dict[str, Any], text: str) -> Finding:
     rules, level = table("red_flags"), row["action"]
-    finding = Finding(row["id"], level, rules["actions"][level], row["source"], text)
-    return finding, rules["forbids"].get(level, [])
+    return Finding(row["id"], level, rules["actions"][level], row["source"], text,
+                   tuple(rules["forbids"].get(level, ())))
 
 
-def _contraindications(facts: Facts) -> Iterator[tuple[Finding, list[str]]]:
+def _contraindications(facts: Facts) -> Iterator[Finding]:
     for row in table("contraindications")["rules"]:
         if holds(row["when"], facts):
-            finding = Finding(row["id"], row["kind"], row["action"], row["source"], row["text"])
-            yield finding, row.get("forbids", [])
+            yield Finding(row["id"], row["kind"], row["action"], row["source"], row["text"],
+                          tuple(row.get("forbids", ())))
 
 
-def _not_asked(patient: Patient, facts: Facts) -> Iterator[tuple[Finding, list[str]]]:
+def _not_asked(patient: Patient, facts: Facts) -> Iterator[Finding]:
     flags, conditions = table("red_flags")["questions"], table("contraindications")["conditions"]
     grave = [row for row in flags if row["action"] in ("emergency", "urgent") and not row.get("optional")]
     for row in grave + [row for row in conditions if row.get("must_ask")]:
@@ -165,6 +188,6 @@ def _not_asked(patient: Patient, facts: Facts) -> Iterator[tuple[Finding, list[s
         yield _unasked("medicines", table("contraindications")["medicines_not_given"])
 
 
-def _unasked(id: str, row: dict[str, Any]) -> tuple[Finding, list[str]]:
-    finding = Finding(id, "not_asked", "ask", row["source"], f"Not asked: {row['ask']}")
-    return finding, row.get("forbids_until_asked", [])
+def _unasked(id: str, row: dict[str, Any]) -> Finding:
+    return Finding(id, "not_asked", "ask", row["source"], f"Not asked: {row['ask']}",
+                   tuple(row.get("forbids_until_asked", ())))

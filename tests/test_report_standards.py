@@ -113,7 +113,7 @@ def test_what_a_result_does_not_carry_is_left_out():
         del row["points"]
     html = render(bare)
     assert "anti-inflammatory tablets:" not in html and "Why the range is so wide" not in html
-    for words in ("What counts for you", "Your limits", "Changed to be safe", "You began", "earlier scores were used"):
+    for words in ("What counts for you", "Your limits", "Changed to fit", "You began", "earlier scores were used"):
         assert words not in html
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its small products only make threads spin
 
 from .errors import DeqiError, InputError
 
@@ -123,6 +126,32 @@ def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yam
         print("\n".join(single.lines(found)))
     if found["screening"]["status"] == "emergency":
         raise typer.Exit(3)
+
+
+@app.command()
+def evaluate(scores: Annotated[Path | None, typer.Argument(metavar="SCORES.csv",
+                                                           help="id, day, pain and what else is known")] = None,
+             synthetic: Annotated[int, typer.Option("--synthetic", metavar="N", min=0,
+                                                    help="instead: N people drawn from the model itself")] = 0,
+             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Judge the forecasts on people whose later scores are known, always predicted forward."""
+    if (scores is None) == (not synthetic):
+        raise InputError("one of the two is needed", field="SCORES.csv", found=str(scores) if scores else None,
+                         accepted="a table of scores, or --synthetic N")
+    from .consult import evaluate as room
+
+    _check_places(json_path)
+    _warn_if_stale()
+    with _working("forecasting people whose scores are known", json_path):
+        if scores is not None:
+            found = room.evaluate(room.read_series(scores), seed=seed)
+        else:
+            from .consult.synthetic import coverage
+
+            found = {"synthetic": coverage(synthetic, seed)}
+    _emit(found, json_path)
+    if json_path != "-":
+        print("\n".join(room.lines(found)))
 
 
 @app.command()
@@ -247,6 +276,80 @@ def evidence(id: Annotated[str | None, typer.Argument(metavar="[ID]", help="fact
     _emit(show.overview() if found is None else show.as_json(found), json_path)
     if json_path != "-":
         print(show.listing() if found is None else show.describe(found))
+
+
+export_app = typer.Typer(no_args_is_help=True, help="Write for other systems.")
+import_app = typer.Typer(no_args_is_help=True, help="Read from other systems.")
+app.add_typer(export_app, name="export")
+app.add_typer(import_app, name="import")
+DateOption = Annotated[str | None, typer.Option("--date", metavar="2026-11-26", help="the day it is counted from")]
+
+
+@export_app.command("fhir")
+def export_fhir(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yaml", help="patient file")] = None,
+                plan: Annotated[str | None, typer.Option("--plan", help="a plan in words, or a plan file")] = None,
+                out: Annotated[Path | None, typer.Option("--out", metavar="CAREPLAN.json",
+                                                         help="where the bundle goes")] = None,
+                questionnaire: Annotated[Path | None, typer.Option("--questionnaire", metavar="OUT.json",
+                                                                   help="instead: the questions of an assessment")
+                                         ] = None,
+                weeks: Annotated[str, typer.Option("--weeks", help="weeks of the forecast")] = "4,8,12",
+                date: DateOption = None,
+                snomed: Annotated[bool, typer.Option("--snomed", help="write SNOMED CT codes too, if you are licensed")
+                                  ] = False,
+                json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Write a plan of care with its forecast, or the questions of an assessment, as FHIR R4."""
+    from .interop import fhir_write as room
+    from .interop.fhir_bundle import day_of
+    from .interop.fhir_forms import questionnaire as questions
+    from .writing import write_text
+
+    _check_places(out, questionnaire, json_path)
+    if questionnaire is not None:
+        write_text(questionnaire, json.dumps(questions(), indent=1, ensure_ascii=False) + "\n")
+        _emit({"questionnaire": str(questionnaire)}, json_path)
+        if json_path != "-":
+            print(f"The questions are in {questionnaire}.")
+        if patient is None and plan is None and out is None:
+            return
+    if patient is None or plan is None or out is None:
+        raise InputError("a plan of care needs three things", field="export fhir",
+                         accepted="PATIENT.yaml --plan TEXT --out CAREPLAN.json, or --questionnaire OUT.json alone")
+    from .consult.single import weeks_of
+
+    _warn_if_stale()
+    with _working("forecasting", json_path):
+        found = room.export(patient, plan, day_of(date), weeks_of(weeks), seed=seed, with_snomed=snomed)
+    if found["bundle"] is not None:
+        write_text(out, json.dumps(found["bundle"], indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    _emit(found, json_path)
+    if json_path != "-":
+        print("\n".join(room.lines(found, str(out))))
+    if found["bundle"] is None:
+        raise typer.Exit(3)
+
+
+@import_app.command("fhir")
+def import_fhir(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE.json", help="a FHIR R4 bundle or resource")],
+                out: Annotated[Path | None, typer.Option("--out", metavar="PATIENT.yaml",
+                                                         help="where the patient file goes")] = None,
+                date: DateOption = None, json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Read a FHIR R4 bundle into a patient file; say what was used, what was ignored, what is not known."""
+    from .consult.intake import as_yaml
+    from .interop import fhir_read as room
+    from .interop.fhir_bundle import day_of
+    from .reading import read_mapping
+    from .writing import write_text
+
+    _check_places(out, json_path)
+    found = room.read(read_mapping(bundle), day_of(date), file=str(bundle))
+    if out is not None:
+        write_text(out, as_yaml(found.mapping))
+    _emit(found.as_json(), json_path)
+    if json_path != "-":
+        print("\n".join(room.lines(found, str(out) if out else None)))
+    if found.screening.status == "emergency":
+        raise typer.Exit(3)
 
 
 def _warn_if_stale() -> None:

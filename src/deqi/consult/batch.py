@@ -16,9 +16,11 @@ from ..errors import DeqiError, InputError
 from ..reading import parse_mapping
 from ..writing import replacing
 from .assessment import parse_patient
-from .single import DRAWS, forecast_patient
+from .single import forecast_patient
 
 LONGEST_LINE = 1_000_000
+DRAWS = 256
+"""Particles of each patient: one block of the solver, one core; each lives several futures."""
 AHEAD = 64
 """Lines in work at a time, so that a batch of any length fits the memory."""
 LINE = '{"id": ..., "patient": {...}, "plan": ...}'

@@ -2,7 +2,8 @@
 
 Weights are the likelihood of the scores, smoothed at their tail (Pareto; Vehtari et al. 2024, JMLR 25:72). Where the
 diagnostic says that they have degenerated, the scores are let in by degrees, and between the degrees particles move by
-Metropolis-Hastings steps that leave the posterior as it is (Del Moral et al. 2006, doi 10.1111/j.1467-9868.2006.00553.x).
+Metropolis-Hastings steps that leave the posterior as it is (Del Moral et al. 2006,
+doi 10.1111/j.1467-9868.2006.00553.x).
 """
 
 from __future__ import annotations

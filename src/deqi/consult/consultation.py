@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import datetime
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from ..body.system import THEORIES, equations_hash, parameters_hash
-from ..care import Heat, Needling, Plan, sentences
+from ..body.system import equations_hash, parameters_hash
+from ..care import Needling, Plan, sentences
 from ..evidence import document, evidence_hash
 from ..population import posterior
 from ..population.patients import phase_of
 from .assessment import Patient, load_patient
+from .at_work import METHOD, decomposition, shares_of_theories
 from .forecast import Person, prepare
-from .options import (
-    SHARED_SIZE,
-    Judged,
-    compare,
-    described,
-    plan_kinds,
-    review_rules,
-    shares_of_theories,
-    table,
-    tailor,
-    what_needles_add,
-)
+from .harms import versus_nsaid
+from .limits import limits_of
+from .options import Judged, compare, described, judge, table
+from .review import review_now, review_rules
 from .screening import Applicability, Screening, applicability, screen
+from .tailoring import Search, Tried, reasons, trade_off, weights
+from .tailoring import table as choices
 
 DRAWS = 768
-SCOUT_DRAWS = 256
-"""Futures per plan in the search: enough to rank plans that share their people and their noise."""
-THEORY_DRAWS = 256
+SCOUT_DRAWS = 128
+"""Particles of the search and of the theories' worlds: enough for differences between worlds that share them."""
+VISITS_APART = 4
+FEWEST_MOVES = 0.02
+"""Share of accepted moves below which the particles have not found their way to the scores."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def consult(patient: Patient | str | Path, *, seed: int = 1, draws: int = DRAWS)
     screening, extent = screen(patient), applicability(patient)
     result: dict[str, Any] = {
         "patient": _patient(patient, extent), "screening": screening.as_json(), "options": [], "tailored": None,
-        "theories": None, "evidence": _evidence(patient), "provenance": provenance(seed, draws),
+        "review": None, "theories": None, "evidence": _evidence(patient), "provenance": provenance(seed, draws),
     }
     if screening.status != "emergency" and extent.status != "outside":
         result |= _forecasts(patient, screening, extent, seed, draws)
@@ -80,94 +77,77 @@ def consult(patient: Patient | str | Path, *, seed: int = 1, draws: int = DRAWS)
 def _forecasts(patient: Patient, screening: Screening, extent: Applicability, seed: int, draws: int
                ) -> dict[str, Any]:
     person = prepare(patient, extent, draws=draws, seed=seed)
-    scout = prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed)
-    with ThreadPoolExecutor(2) as threads:
-        search = threads.submit(tailor, scout, screening)
-        judged = {option.id: option for option in compare(person, screening)}
-        ranked = search.result()
-    nothing = judged["nothing"].forecast
+    scout = prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed + 1)
+    judged = {option.id: option for option in compare(person, screening)}
+    found = Search(scout, screening).run()
+    nothing, acupuncture = judged["nothing"].forecast, judged["acupuncture"]
     assert nothing is not None
-    options = list(judged.values())
     tailored = None
-    if ranked:
-        chosen = _tailored(person, ranked[0][1])
-        options.append(chosen)
-        tailored = _proposal(patient, screening, chosen, ranked)
-    acupuncture = judged["acupuncture"]
-    shown = chosen.plan if ranked and acupuncture.forecast is None else acupuncture.plan
-    # without a past: its weights would differ between theories, and with them the people
-    today = patient.model_copy(update={"scores": (), "care_so_far": ()})
-    removed = {name: prepare(today, extent, draws=THEORY_DRAWS, seed=seed, without=(name,) if name else ())
-               for name in ("", *THEORIES)}
+    if found:
+        chosen = judge(person, "tailored", found[0].plan)
+        judged["tailored"] = chosen
+        tailored = _proposal(patient, screening, chosen, found)
+    shown = acupuncture.plan if acupuncture.forecast is not None or not found else found[0].plan
     theories = {
-        "status": "hypothesis", "calibration": posterior.status(),
-        "shares": shares_of_theories(removed, shown),
-        "decomposition": what_needles_add(person, nothing, acupuncture), "note": table()["theories_note"],
+        "status": "hypothesis", "calibration": posterior.status(), "method": METHOD,
+        "shares": shares_of_theories(scout, shown), "note": table()["theories_note"],
+        "decomposition": [] if acupuncture.forecast is None
+        else decomposition(person, nothing, acupuncture.plan, acupuncture.forecast),
     }
-    return {"options": [described(option, nothing, patient) for option in options], "tailored": tailored,
-            "theories": theories}
+    return {"options": [described(option, nothing, patient) for option in judged.values()], "tailored": tailored,
+            "review": review_now(person), "theories": theories, "conditioning": conditioning(person)}
 
 
-def _tailored(person: Person, plan: Plan) -> Judged:
-    option = next(row for row in table()["options"] if row["id"] == "tailored")
-    forecast = person.forecast(plan, table()["horizon_weeks"], size=SHARED_SIZE)
-    return Judged(option["id"], option["label"], plan, forecast, None, option["experience"])
+def conditioning(person: Person) -> dict[str, Any]:
+    """How the earlier scores were let in."""
+    known, past = person.known, person.past
+    return {"weeks": past.weeks, "scores": len(past.scores) + (past.anchor is not None),
+            "effective_draws": round(known.effective, 1), "pareto_k": None if known.k == -inf else round(known.k, 2),
+            "moved": known.degrees > 0, "degenerate": known.degrees > 0 and known.accepted < FEWEST_MOVES,
+            "unused": list(past.unused)}
 
 
-def _proposal(patient: Patient, screening: Screening, chosen: Judged, ranked: list[Any]) -> dict[str, Any]:
-    week, close = table()["judged_at_week"], table()["nearly_as_good_points"]["value"]
-    best_worth, best_plan, best = ranked[0]
-    better = 100.0 * float(best.improved(week).mean())
-    near: list[dict[str, str]] = []
-    for worth, plan, forecast in ranked[1:]:
-        if best_worth - worth <= close and len(near) < 3:
-            gap = round(100.0 * float(forecast.improved(week).mean()) - better)
-            more = "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
-            visits = plan.visits - best_plan.visits
-            change = "the same visits" if visits == 0 else f"{abs(visits)} visits {'more' if visits > 0 else 'fewer'}"
-            near.append({"plan": "; ".join(sentences(plan)), "difference": f"{more} of 100 better, {change}"})
+def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: list[Tried]) -> dict[str, Any]:
+    week, close, best = table()["judged_at_week"], choices()["nearly_as_good_points"]["value"], found[0]
     assert chosen.forecast is not None
+    near: list[dict[str, str]] = []
+    named = [best]
+    for other in found[1:]:
+        if best.utility - other.utility <= close and len(near) < 3 and all(_unlike(other, one) for one in named):
+            named.append(other)
+            gap = round(other.reached["pain"] - best.reached["pain"])
+            more = "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
+            visits = other.plan.visits - best.plan.visits
+            change = "the same visits" if visits == 0 else f"{abs(visits)} visits {'more' if visits > 0 else 'fewer'}"
+            near.append({"plan": "; ".join(sentences(other.plan)), "difference": f"{more} of 100 better, {change}"})
+    off = 100.0 * float(chosen.forecast.improved(week).mean()) - best.reached["pain"]
     return {
         "plan": [s[0].upper() + s[1:] for s in sentences(chosen.plan)], "label": chosen.label,
-        "reasons": _reasons(chosen.plan, screening), "nearly_as_good": near, "review": review_rules(chosen.forecast),
-        "trade_off": _trade_off(chosen, ranked),
+        "reasons": reasons(found, screening), "nearly_as_good": near,
+        "review": review_rules(chosen.plan, chosen.forecast),
+        # the search ranks plans by few particles: differences are sharp there, levels are not, so all are moved alike
+        "trade_off": trade_off(found, lambda one: one.reached["pain"] + off),
+        "goals": _goals(patient, best), "limits": list(limits_of(patient, screening)), "searched": len(found),
         "prescription": _prescription(chosen.plan),
     }
 
 
-def _trade_off(chosen: Judged, ranked: list[Any]) -> list[dict[str, Any]]:
-    """The best plan for each number of visits, as long as more visits bring more.
-
-    The search ranks plans with fewer futures than the comparison has; differences between plans are sharp there,
-    levels are not, so all levels are moved by what the chosen plan is off.
-    """
-    week = table()["judged_at_week"]
-    assert chosen.forecast is not None
-    level = 100.0 * float(chosen.forecast.improved(week).mean())
-    off = level - 100.0 * float(ranked[0][2].improved(week).mean())
-    points = sorted(((plan.visits, 100.0 * float(forecast.improved(week).mean()) + off, plan)
-                     for _, plan, forecast in ranked), key=lambda point: (point[0], -point[1]))
-    kept: list[tuple[float, float, Plan]] = []
-    for visits, better, plan in points:
-        if not kept or better > kept[-1][1] or plan == ranked[0][1]:
-            if kept and kept[-1][0] == visits and plan != ranked[0][1]:
-                continue
-            kept.append((visits, better, plan))
-    return [{"label": "; ".join(sentences(plan)), "visits": visits, "improved_30pct": round(better),
-             "chosen": plan == ranked[0][1]} for visits, better, plan in kept]
+def _unlike(a: Tried, b: Tried) -> bool:
+    """Whether two plans differ in what a person would call another plan: needles, exercise, or some visits."""
+    return (any(a.choices[part] != b.choices[part] for part in ("mode", "exercise"))
+            or abs(a.plan.visits - b.plan.visits) >= VISITS_APART)
 
 
-def _reasons(plan: Plan, screening: Screening) -> list[dict[str, str]]:
-    kinds = plan_kinds(plan)
-    keys = ["needling", "retention", "number", "points"] if "needling" in kinds else ["no_needling"]
-    if "needling" in kinds and "deep_needling" in screening.forbids:
-        keys.append("shallow")
-    if "exercise" in kinds:
-        keys.append("supervised_exercise" if plan.visits and any(
-            c.care == "exercise" and c.with_practitioner for c in plan.courses) else "walking")
-    if any(isinstance(c, Heat) for c in plan.courses):
-        keys.append("heat")
-    return [dict(table()["reasons"][key]) for key in keys]
+def _goals(patient: Patient, best: Tried) -> list[dict[str, Any]]:
+    """What the plan was chosen for: the patient's goals with their weights, and how many of 100 reach each."""
+    rows = []
+    for goal, weight in weights(patient).items():
+        row = choices()["goals"][goal]
+        reached = best.reached.get(goal)
+        missing = row.get("missing", "You gave no score for it, so pain stood for it.") if reached is None else None
+        rows.append({"goal": goal, "weight": round(weight, 2), "text": row["text"],
+                     "of_100": None if reached is None else round(reached), "note": missing})
+    return rows
 
 
 def _prescription(plan: Plan) -> dict[str, Any]:
@@ -206,7 +186,7 @@ def _patient(patient: Patient, extent: Applicability) -> dict[str, Any]:
 
 def _evidence(patient: Patient) -> dict[str, Any]:
     return {"guidelines": _guidelines(patient), "sources": [], "calibration": posterior.status(),
-            "caveats": list(table()["caveats"])}
+            "caveats": list(table()["caveats"]), "versus_nsaid": versus_nsaid()}
 
 
 def _guidelines(patient: Patient) -> dict[str, list[dict[str, str]]]:

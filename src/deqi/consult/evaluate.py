@@ -1,8 +1,8 @@
 """`deqi evaluate`: how good the forecasts are for people whose later scores are known, always predicted forward.
 
-A table of scores goes in (id, day, pain, and what else is known); from every score of a person the next one is predicted
-from it and those before it. Beside deqi stand four plain ways to predict; each is a normal distribution whose spread is
-that of its own errors in all *other* people.
+A table of scores goes in (id, day, pain, and what else is known); from every score of a person the next one is
+predicted from it and those before it. Beside deqi stand four plain ways to predict; each is a normal distribution whose
+spread is that of its own errors in all *other* people.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .forecast import prepare
 from .history import rest_of
 from .screening import applicability
 
-DRAWS = 768
+DRAWS = 512
 LEVELS = (0.5, 0.8, 0.95)
 LARGEST_ROWS = 1_000_000
 NEEDED = ("id", "day", "pain")
@@ -133,7 +133,8 @@ def _series(id: str, rows: list[dict[str, str]], file: str) -> Series:
     pain = [float(np.mean([_number(row, "pain", 0.0, 10.0, file) for row in group])) for group in weeks.values()]
     care, current = [], "usual care"
     for group in weeks.values():
-        current = next((row["care"] for row in reversed(group) if row.get("care", "").casefold() not in MISSING), current)
+        said = [row["care"] for row in group if row.get("care", "").casefold() not in MISSING]
+        current = said[-1] if said else current
         care.append(current)
     disability = []
     for group in weeks.values():
@@ -247,7 +248,7 @@ def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], A
     found: list[Prediction] = []
     left_out = 0
     with ThreadPoolExecutor(2) as threads:
-        for done, made in enumerate(threads.map(lambda w: predict_next(*w, seed), work), 1):
+        for done, made in enumerate(threads.map(lambda w: predict_next(w[0], w[1], seed), work), 1):
             left_out += made is None
             found += [made] if made is not None else []
             told(done)
@@ -256,14 +257,12 @@ def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], A
 
 def _judged(found: list[Prediction]) -> list[dict[str, Any]]:
     others = comparators(found)
-    groups: list[tuple[str, Callable[[Prediction], bool]]] = [("all", lambda p: True)]
-    for care in dict.fromkeys(p.group for p in found):
-        groups.append((care, lambda p, care=care: p.group == care))
-        groups += [(f"{care} · {extent}", lambda p, c=care, e=extent: p.group == c and p.extent == e)
-                   for extent in ("inside", "edge")]
+    care, extent = np.array([p.group for p in found]), np.array([p.extent for p in found])
+    groups = {"all": np.full(len(found), True)}
+    for name in dict.fromkeys(care.tolist()):
+        groups |= {name: care == name} | {f"{name} · {e}": (care == name) & (extent == e) for e in ("inside", "edge")}
     rows = []
-    for name, belongs in groups:
-        chosen = np.array([belongs(p) for p in found])
+    for name, chosen in groups.items():
         if chosen.any():
             own = [p for p, c in zip(found, chosen, strict=True) if c]
             rows.append({"group": name, "n": len(own), "people": len({p.id for p in own}), "deqi": _of_draws(own),
@@ -327,6 +326,10 @@ def comparators(found: Sequence[Prediction]) -> dict[str, tuple[np.ndarray, np.n
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The figures as a table for the terminal."""
+    if "synthetic" in found:
+        return ["weeks known   people   50 %  80 %  95 %   bias    SD   moved"] + [
+            f"{row['weeks_known']:>11} {row['n']:>8}  " + " ".join(f"{100 * c:>5.1f}" for c in row["coverage"].values())
+            + f" {row['bias']:>6.2f} {row['sd']:>5.2f} {100 * row['moved']:>5.0f} %" for row in found["synthetic"]]
     told = [f"{found['predictions']} forward predictions; {found['left_out']} left out (outside what was studied)"]
     head = "                   bias    MAE   RMSE   CRPS   50 %  80 %  95 %   SD"
     for row in found["groups"]:

@@ -29,6 +29,8 @@ MINIMAL_IMPORTANT_CHANGE = {"NRS": 2.0, "RMDQ": 5.0, "ODI": 10.0}
 CLEARLY_WORSE = 2.0
 GAINS = {"RMDQ": "gain_rmdq", "ODI": "gain_odi"}
 """The average that says how many points of a questionnaire go with a point of disability."""
+REPLICATES = 3
+"""Futures of each particle: days and spells are most of the spread and cost little."""
 BLOCK = 256
 """Draws in one call of the solver: one compiled function serves comparison, search and theories."""
 
@@ -37,26 +39,26 @@ BLOCK = 256
 class Forecast:
     """Simulated futures of one person; row w is week w from now, row 0 today.
 
+    Each particle lives `REPLICATES` futures that differ in days and spells alone; futures stand replicate by replicate.
+
     Arguments:
         baseline: today's reported score (NRS).
-        nrs: reported week averages, shape (weeks + 1, draws).
-        again: the same futures with other days and spells, shape (weeks + 1, draws).
-        disability: reported disability 0-100, shape (weeks + 1, draws), or None if none was given.
+        nrs: reported week averages, shape (weeks + 1, futures).
+        disability: reported disability 0-100, shape (weeks + 1, particles), or None if none was given.
         instrument: in which it is reported.
-        latent: pain without noise, shape (weeks, draws).
-        average: index of the draw of averages that each future belongs to.
-        level_now: pain now without noise, shape (draws,).
+        latent: pain without noise, shape (weeks, particles).
+        average: index of the draw of averages that each particle belongs to, shape (particles,).
+        level_now: pain now without noise, shape (particles,).
         flare_log_hazard: log factor on the hazard of flares in each week to come, shape (weeks,).
     """
 
     baseline: float
-    nrs: Float[np.ndarray, "weeks draws"]
-    again: Float[np.ndarray, "weeks draws"]
-    disability: Float[np.ndarray, "weeks draws"] | None
+    nrs: Float[np.ndarray, "weeks futures"]
+    disability: Float[np.ndarray, "weeks particles"] | None
     instrument: str | None
-    latent: Float[np.ndarray, "weeks draws"]
+    latent: Float[np.ndarray, "weeks particles"]
     average: np.ndarray
-    level_now: Float[np.ndarray, "draws"]
+    level_now: Float[np.ndarray, "particles"]
     flare_log_hazard: Float[np.ndarray, "weeks"]
 
     def rows(self, weeks: Iterable[int]) -> list[dict[str, Any]]:
@@ -70,8 +72,12 @@ class Forecast:
                                   float(scale * self.disability[0, 0])))
         return found
 
+    def by_particle(self, values: Float[np.ndarray, "futures"]) -> Float[np.ndarray, "replicates particles"]:
+        """Something of every future, the futures of one particle in one column."""
+        return values.reshape(-1, len(self.average))
+
     def improved(self, week: int) -> np.ndarray:
-        """Whether pain has fallen by at least 30 % of today's reported score."""
+        """Whether pain has fallen by at least 30 % of today's reported score, shape (futures,)."""
         return (self.baseline > 0.0) & (self.nrs[week] <= 0.7 * self.baseline + 1e-9)
 
     def split(self, week: int) -> dict[str, float]:
@@ -80,19 +86,21 @@ class Forecast:
         `sd_days`: good and bad days and weeks of one person; `sd_parameters`: what is unsure about averages and about
         the setting; `sd_people`: how people alike on paper differ.
         """
-        pair = np.stack([self.nrs[week], self.again[week]])
-        total = float(np.var(pair))
-        days = float(np.mean(np.square(pair[0] - pair[1]))) / 2.0
-        own, groups = pair.mean(axis=0), np.unique(self.average)
-        members = [own[self.average == g] for g in groups]
-        means, sizes = np.array([m.mean() for m in members]), np.array([len(m) for m in members])
-        within = np.mean([m.var(ddof=1) / len(m) for m in members if len(m) > 1] or [0.0])
-        middle = float(np.average(means, weights=sizes))
-        between = max(float(np.average(np.square(means - middle), weights=sizes)) - float(within), 0.0)
-        days = min(days, total)
-        between = min(between, total - days)
+        lives = self.by_particle(self.nrs[week])
+        total = float(np.var(lives))
+        days = min(float(np.mean(lives.var(axis=0, ddof=1))), total)
+        between = min(variance_between(lives.mean(axis=0), self.average), total - days)
         return {"week": week, "sd_total": total**0.5, "sd_people": max(total - days - between, 0.0) ** 0.5,
                 "sd_days": days**0.5, "sd_parameters": between**0.5}
+
+
+def variance_between(values: Float[np.ndarray, "particles"], average: np.ndarray) -> float:
+    """Variance between the draws of the averages, beyond what their number of particles explains."""
+    members = [values[average == g] for g in np.unique(average)]
+    means, sizes = np.array([m.mean() for m in members]), np.array([len(m) for m in members])
+    within = np.mean([m.var(ddof=1) / len(m) for m in members if len(m) > 1] or [0.0])
+    middle = float(np.average(means, weights=sizes))
+    return max(float(np.average(np.square(means - middle), weights=sizes)) - float(within), 0.0)
 
 
 def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[str, Any]:
@@ -149,12 +157,12 @@ class Person:
         latent, hazard = course.nrs[now:], course.flare_log_hazard[now:]
         people = self._now()
         whole = float(baseline).is_integer()
-        nrs, again = (np.vstack([np.full((1, people.size), baseline),
-                                 reported_weeks(latent, people, seed, hazard, rounded=whole)])
-                      for seed in (self.seed, self.seed + 10_007))
+        nrs = np.hstack([reported_weeks(latent, people, self.seed + 10_007 * replicate, hazard, rounded=whole)
+                         for replicate in range(REPLICATES)])
+        nrs = np.vstack([np.full((1, nrs.shape[1]), baseline), nrs])
         instrument = None if self.patient.disability is None else self.patient.disability.instrument
         level_now = course.nrs[now - 1] if now else people.person["usual_nrs"]
-        return Forecast(baseline, nrs, again, self._disability(course, people), instrument, latent,
+        return Forecast(baseline, nrs, self._disability(course, people), instrument, latent,
                         self.known.particles.average, level_now, hazard)
 
     def course(self, plan: Plan, weeks: int, *, size: int | None = None) -> Latent:

@@ -58,7 +58,8 @@ def history_of(patient: Patient) -> History:
     scale = 100.0 / RANGES[instrument][1] if instrument else 1.0
     at = {week: float(np.mean(values)) for week, values in pain.items()}
     able = {week: scale * float(np.mean(values)) for week, values in function.items()}
-    scores = [Observation(week, value, whole=all(v.is_integer() for v in pain[week])) for week, value in at.items() if week]
+    scores = [Observation(week, value, whole=all(v.is_integer() for v in pain[week]))
+              for week, value in at.items() if week]
     scores += [Observation(week, value, disability=True) for week, value in able.items() if week]
     others = sorted({s.outcome for s in patient.scores if s not in known})
     unused = tuple(f"{name} scores are not used: today's score is of another questionnaire or was not given"

@@ -11,8 +11,8 @@ from ..care import Plan, load_plan, sentences
 from ..errors import InputError
 from ..population import posterior
 from .assessment import Patient, load_patient
-from .consultation import DRAWS, provenance
-from .forecast import FEWEST_EFFECTIVE, prepare
+from .consultation import DRAWS, conditioning, provenance
+from .forecast import prepare
 from .screening import applicability, screen
 
 MOST_WEEKS = 104
@@ -59,8 +59,8 @@ def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed
     person = prepare(patient, extent, draws=draws, seed=seed)
     forecast = person.forecast(plan, max(max(weeks), 1))
     found["forecast"] = forecast.rows(weeks)
-    found["diagnostics"] |= {"draws": draws, "effective_draws": round(forecast.effective, 1),
-                             "degenerate": forecast.effective < FEWEST_EFFECTIVE}
+    found["diagnostics"] |= {"draws": draws, **conditioning(person),
+                             "variance": [forecast.split(week) for week in weeks if week]}
     return found
 
 

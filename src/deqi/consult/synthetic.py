@@ -27,7 +27,7 @@ from .screening import Applicability
 KNOWN_WEEKS = (0, 2, 4, 8)
 AHEAD = 4
 """Weeks from the last known score to the one predicted."""
-DRAWS = 768
+DRAWS = 512
 INSIDE = Applicability("inside", (), ())
 PLANS = ("nothing", "guideline based care for 12 weeks", "acupuncture 30 min twice a week for 6 weeks")
 
@@ -79,7 +79,7 @@ def coverage(n: int, seed: int, *, known: Sequence[int] = KNOWN_WEEKS, told: Cal
     work = [(one, weeks) for weeks in known for one in people]
     with ThreadPoolExecutor(2) as threads:
         made = []
-        for done, row in enumerate(threads.map(lambda w: _one(*w, seed + 1_000_003), work), 1):
+        for done, row in enumerate(threads.map(lambda w: _one(w[0], w[1], seed + 1_000_003), work), 1):
             made.append(row)
             told(done)
     rows = []

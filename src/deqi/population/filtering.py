@@ -1,9 +1,9 @@
 """What scores say of the spells behind them: an extended Kalman filter for every particle at once.
 
-Given a particle's latent course, the good and bad spells and the slow drift (log-odds of pain) and the own ups and downs
-of disability (points of 100) are Gaussian and Markov, and a score is a smooth function of them plus noise. The filter
-gives how likely the scores are and where the three stand now. It linearises at its own answer (iterated; Bell and
-Cathey 1993, doi 10.1109/9.250476).
+Given a particle's latent course, the good and bad spells and the slow drift (log-odds of pain) and the own ups and
+downs of disability (points of 100) are Gaussian and Markov, and a score is a smooth function of them plus noise. The
+filter gives how likely the scores are and where the three stand now. It linearises at its own answer (iterated; Bell
+and Cathey 1993, doi 10.1109/9.250476).
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def filtered(nrs: Float[np.ndarray, "weeks particles"], disability: Float[np.nda
     """
     table = priors()["read_out"]
     n, person = people.size, people.person
-    keep = np.array([np.exp(-1.0 / table[name]["value"]) for name in ("spell_weeks", "drift_weeks", "disability_weeks")])
+    lasting = ("spell_weeks", "drift_weeks", "disability_weeks")
+    keep = np.array([np.exp(-1.0 / table[name]["value"]) for name in lasting])
     fresh = np.stack([np.broadcast_to(person[name], n) for name in ("spell_sd", "drift_sd", "disability_own_sd")])
     fresh = fresh**2 * (1.0 - keep[:, None] ** 2)
     mean = np.stack([np.broadcast_to(person["spell"], n), np.zeros(n), np.zeros(n)])

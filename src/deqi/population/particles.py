@@ -1,4 +1,4 @@
-"""One person as a cloud of particles: each a place among others and a draw of the averages, all alike on what is known."""
+"""One person as a cloud of particles: places among others and draws of the averages, alike in all that is known."""
 
 from __future__ import annotations
 
@@ -88,6 +88,8 @@ def draw_particles(whos: Sequence[tuple[Who, float]], n: int, seed: int, expecta
         averages: number of draws of the averages.
     """
     drawn = dict(draws_of_averages(averages, seed))
+    # how bad a week it is, is the person's own spell; how trials differ in whom they recruit when is not added to it
+    drawn["trial_bad_week"] = np.zeros(averages)
     drawn["trial_context"] = drawn["trial_context"] * _expected(expectation, averages, seed)
     rng = np.random.default_rng([seed, 8])
     shares = np.cumsum([share for _, share in whos])
@@ -111,7 +113,7 @@ def _joined(parts: Sequence[tuple[np.ndarray, Population]], particles: Particles
     def join(*leaves: Any) -> Any:
         if all(np.ndim(leaf) == 0 for leaf in leaves):
             return leaves[0]
-        whole = np.empty(particles.size, dtype=np.result_type(*leaves))
+        whole = np.empty(particles.size, dtype=np.result_type(*(np.asarray(leaf).dtype for leaf in leaves)))
         for place, leaf in zip(rows, leaves, strict=True):
             whole[place] = leaf
         return whole

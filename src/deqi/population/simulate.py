@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -59,8 +60,8 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
     Returns:
         the latent weekly course.
     """
-    grid = build(timeline(plan.courses, weeks), resolution=WEEKS, size=size, dtype=np.float32)
-    weights = grid.weekly_weights(weeks)
+    grid = _grid(plan, weeks, size)
+    weights = grid.weekly_weights(weeks)[:, :grid.used]
     block = min(block, _round_up(people.size, 64))
     starts = range(0, people.size, block)
     felt = strength(plan.courses, grid.start_days + 0.5 * grid.days, people.averages).astype(np.float32)
@@ -70,19 +71,29 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
         inputs = {**grid.steps.inputs, "context_strength": felt[:, people.average[rows]]}
         found = integrate(BODY, *_cut(people, rows), grid.steps._replace(inputs=inputs), differentiable=False)
         kept = min(block, people.size - start)
-        done = tuple(weights @ np.asarray(found.mean[name], dtype=float)[:, :kept] for name in ("nrs", "disability"))
+        done = tuple(weights @ np.asarray(found.mean[name])[:grid.used, :kept].astype(float)
+                     for name in ("nrs", "disability"))
         if progress is not None:
             progress(kept)
         return done
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        blocks = list(threads.map(run, starts))
+    if len(starts) == 1:
+        blocks = [run(0)]
+    else:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            blocks = list(threads.map(run, starts))
     nrs, disability = (np.concatenate([b[i] for b in blocks], axis=1) for i in (0, 1))
     return Course(np.arange(1, weeks + 1), nrs, disability, _weekly_hazard(grid, weights))
 
 
+@lru_cache(maxsize=128)
+def _grid(plan: Plan, weeks: int, size: int | None) -> Grid:
+    """The grid of a plan, kept: worlds and people that share a plan share it."""
+    return build(timeline(plan.courses, weeks), resolution=WEEKS, size=size, dtype=np.float32)
+
+
 def _weekly_hazard(grid: Grid, weights: np.ndarray) -> np.ndarray:
-    return weights @ np.asarray(grid.steps.inputs["flare_log_hazard"], dtype=float)
+    return weights @ np.asarray(grid.steps.inputs["flare_log_hazard"], dtype=float)[:grid.used]
 
 
 def _round_up(n: int, to: int) -> int:

@@ -1,0 +1,101 @@
+"""When to look again, what a score then means, and what a person's own scores say at a review: go on, change or stop."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from ..care import Needling, Plan, plan_from, sentences
+from .forecast import Forecast, Person
+from .history import rest_of
+from .options import table
+from .tailoring import SIZE
+
+FIRST_WEEK, LATER_WEEK, SESSION = 2, 6, 4
+"""Reviews: the second week, which says more than everything known before; the fourth session; the sixth week."""
+LIKELY, UNLIKELY = 0.5, 0.25
+"""Chances of the goal from which on to carry on, and below which to stop; assumed."""
+WORTH_OF_100 = 5
+"""People of 100 that going on must add to be worth it; assumed."""
+
+
+def review_weeks(plan: Plan) -> list[tuple[int, int | None]]:
+    """Weeks of review, each with the number of the session that it follows, if one does."""
+    weeks: dict[int, int | None] = {FIRST_WEEK: None, LATER_WEEK: None}
+    needling = next((c for c in plan.courses if isinstance(c, Needling)), None)
+    if needling is not None and needling.schedule.sessions >= SESSION:
+        weeks[max(ceil(SESSION / needling.schedule.times_per_week), 1)] = SESSION
+    return sorted(weeks.items())
+
+
+def review_rules(plan: Plan, forecast: Forecast) -> list[dict[str, Any]]:
+    """What a score at a review means, read off the futures: how often each led to 30 % less pain at the week judged.
+
+    Arguments:
+        plan: the proposed plan.
+        forecast: the person's futures under it.
+    """
+    goal = forecast.improved(table()["judged_at_week"])
+    rules = []
+    for week, session in review_weeks(plan):
+        scores = np.arange(0, 11)
+        near = [np.abs(forecast.nrs[week] - s) <= 0.75 for s in scores]
+        chance = np.array([np.mean(goal[n]) if np.sum(n) >= 20 else np.nan for n in near])
+        known = ~np.isnan(chance)
+        if np.sum(known) < 2:
+            continue
+        steady = np.minimum.accumulate(np.where(known, chance, np.inf))
+        good = [int(s) for s in scores[known] if steady[s] >= LIKELY]
+        poor = [int(s) for s in scores[known] if steady[s] < UNLIKELY]
+        keep = max(good) if good else int(np.floor(0.7 * forecast.baseline))
+        keep = min(keep, int(np.floor(forecast.baseline)), 8)
+        stop = min(max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 2), 10)
+        between = f"{keep + 1}" if stop - keep == 2 else f"{keep + 1} to {stop - 1}"
+        early = week <= FIRST_WEEK
+        rules.append({
+            "week": week, "session": session, "carry_on": f"your week's average is {keep} or lower",
+            "change": f"it is {between}: talk about changing the plan",
+            "stop": f"it is {stop} or higher, or the treatment troubles you" if early
+            else f"it is {stop} or higher: more of the same is unlikely to help",
+        })
+    return rules
+
+
+def review_now(person: Person) -> dict[str, Any] | None:
+    """What the scores under the care received say of going on with it; None where no care runs.
+
+    The goal is 30 % less pain than when that care began, twelve weeks after its start (or four weeks from now, if that
+    is later). The chance of it is forecast with what is left of the care and without.
+    """
+    given = [c for c in person.patient.care_so_far if c.plan.courses]
+    if not given or not person.past.scores:
+        return None
+    latest = max(given, key=lambda c: c.start_week)
+    ago = -round(latest.start_week)
+    left = rest_of(latest.plan, ago)
+    start = _score_at(person, person.past.weeks - ago)
+    if not ago or start is None:
+        return None
+    week = max(table()["judged_at_week"] - ago, 4)
+    if not left.courses:
+        return None
+    going_on = person.forecast(left, week, size=SIZE)
+    stopping = person.forecast(plan_from("nothing"), week, size=SIZE)
+    limit = 0.7 * start + 1e-9
+    on, off = (float(np.mean(f.nrs[week] <= limit)) for f in (going_on, stopping))
+    adds = round(100.0 * on) - round(100.0 * off)
+    verdict = ("carry_on" if (on >= LIKELY and adds >= 0) or adds >= 2 * WORTH_OF_100
+               else "stop" if on < UNLIKELY and adds < WORTH_OF_100 else "change")
+    return {"plan": sentences(left), "started_weeks_ago": ago, "score_then": start,
+            "score_now": person.patient.pain.week_average, "week": week,
+            "goal": f"{limit:.1f} or less".replace(".0 ", " "), "verdict": verdict,
+            "of_100": {"going_on": round(100.0 * on), "stopping": round(100.0 * off)}}
+
+
+def _score_at(person: Person, week: int) -> float | None:
+    if week == 0:
+        return person.past.anchor
+    return next((s.value for s in person.past.scores if s.week == week and not s.disability), None)
+

@@ -1,0 +1,281 @@
+"""A plan for this person: a search over what a plan may be made of, within their limits, for what matters to them.
+
+A plan is one choice for each part (needles, minutes, sessions, spacing, points, companions). The coarse mixes are tried
+first, then one part at a time is exchanged for the better until nothing gains. All plans meet the same particles and
+the same days, so that their differences are sharp with few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..care import Exercise, Heat, Needling, Plan, plan_from, sentences
+from .assessment import Patient
+from .forecast import Forecast, Person
+from .limits import permits
+from .screening import Screening
+
+SIZE = 2048
+"""Least padded steps of a plan in a consultation, so that few compilations serve all."""
+PASSES = 3
+SOFTNESS_NRS = 0.35
+"""Width of the threshold in the search, so that few particles rank plans smoothly; reported figures count people."""
+WISHES = {"needles": "needling", "exercise": "exercise", "heat": "heat"}
+
+Choices = dict[str, str]
+
+
+@cache
+def table() -> dict[str, Any]:
+    """Parts, choices, goals and burdens, `tailoring.yaml`."""
+    import yaml
+
+    return yaml.load(Path(__file__).with_name("tailoring.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A plan that the search looked at.
+
+    Arguments:
+        choices: part to choice.
+        plan: the same as care.
+        forecast: by the search's particles.
+        reached: people of 100 who reach each goal (flares: of 100 that are prevented).
+        burden: points of 100.
+        utility: what it is worth, points of 100.
+        handicap: points that choices with weaker evidence must bring; only for choosing.
+    """
+
+    choices: Choices
+    plan: Plan
+    forecast: Forecast
+    reached: Mapping[str, float]
+    burden: float
+    utility: float
+    handicap: float
+
+
+@dataclass
+class Search:
+    """The search for one person.
+
+    Arguments:
+        person: with the particles that plans are tried on.
+        screening: what no plan may contain.
+        tried: by the plan's sentences, in the order of trying; None where a plan is not allowed.
+    """
+
+    person: Person
+    screening: Screening
+    tried: dict[tuple[str, ...], Tried | None] = field(default_factory=dict)
+
+    def run(self) -> list[Tried]:
+        """All plans tried, the proposed one first, then by worth."""
+        parts, start = table()["parts"], first_choices()
+        coarse = [[(name, choice) for choice, row in parts[name]["choices"].items() if row.get("coarse")]
+                  for name in table()["coarse"]]
+        best = self._best(start | dict(mix) for mix in product(*coarse))
+        for _ in range(PASSES):
+            before = best
+            for name, part in parts.items():
+                if best is None or ("needs" in part and best.choices[part["needs"]] == "none"):
+                    continue
+                better = self._best(best.choices | {name: choice} for choice in part["choices"])
+                best = better if better is not None else best
+            if best is before:
+                break
+        if best is None:
+            return []
+        others = [one for one in self.tried.values() if one is not None and one is not best]
+        return [best, *sorted(others, key=lambda one: -one.utility)]
+
+    def _best(self, many: Iterable[Choices]) -> Tried | None:
+        wanted = [(choices, plan_of(choices)) for choices in many]
+        fresh: dict[tuple[str, ...], tuple[Choices, Plan]] = {}
+        for choices, plan in wanted:
+            key = tuple(sentences(plan))
+            if key in self.tried or key in fresh:
+                continue
+            if plan.courses and permits(plan, self.screening, self.person.patient):
+                self.tried[key] = None
+            elif plan.courses:
+                fresh[key] = (choices, plan)
+        with ThreadPoolExecutor(2) as threads:
+            self.tried |= zip(fresh, threads.map(lambda one: judge(self.person, *one), fresh.values()), strict=True)
+        found = [one for _, plan in wanted if (one := self.tried.get(tuple(sentences(plan)))) is not None]
+        return max(found, key=lambda one: one.utility - one.handicap, default=None)
+
+
+def first_choices() -> Choices:
+    """The usual choice for each part."""
+    return {name: next(choice for choice, row in part["choices"].items() if row.get("first"))
+            for name, part in table()["parts"].items()}
+
+
+def plan_of(choices: Choices) -> Plan:
+    """The care that choices mean."""
+    parts, said = table()["parts"], []
+    if choices["mode"] != "none":
+        sessions, per_week = int(choices["sessions"]), int(choices["spacing"])
+        words, where = (parts[name]["choices"][choices[name]]["words"] for name in ("mode", "points"))
+        said.append(f"{words} {choices['minutes']} min {sessions} sessions over {sessions / per_week:g} weeks {where}")
+    for name in ("exercise", "heat", "stretching", "lifestyle"):
+        words = parts[name]["choices"][choices[name]]["words"]
+        said += [words] if words else []
+    return plan_from(said or "nothing")
+
+
+def judge(person: Person, choices: Choices, plan: Plan) -> Tried:
+    """What a plan is worth to a person."""
+    week = table()["judged_at_week"]
+    forecast = person.forecast(plan, week, size=SIZE)
+    reached = goals_reached(forecast, week)
+    cost = burden(plan, person.patient)
+    return Tried(choices, plan, forecast, reached, cost, benefit(reached, person.patient) - cost, _handicap(choices))
+
+
+def _handicap(choices: Choices) -> float:
+    """What the chosen parts must bring because other ones are better supported."""
+    total = 0.0
+    for name, part in table()["parts"].items():
+        row = part["choices"][choices[name]]
+        idle = "needs" in part and choices[part["needs"]] == "none"
+        if not row.get("first") and not idle:
+            total += table()["margins"][row["strength"]]["value"]
+    return total
+
+
+def goals_reached(forecast: Forecast, week: int) -> dict[str, float]:
+    """People of 100 who reach each goal at a week; flares prevented of 100. A goal nothing was told of is absent."""
+    below = _softly_below(forecast.nrs[week], 0.7 * forecast.baseline, SOFTNESS_NRS)
+    reached = {"pain": 100.0 * below if forecast.baseline else 0.0}
+    if forecast.disability is not None and forecast.disability[0, 0] > 0.0:
+        today = float(forecast.disability[0, 0])
+        reached["function"] = 100.0 * _softly_below(forecast.disability[week], 0.7 * today, 10.0 * SOFTNESS_NRS)
+    reached["fewer_flares"] = 100.0 * (1.0 - float(np.mean(np.exp(forecast.flare_log_hazard[:week]))))
+    return reached
+
+
+def _softly_below(values: np.ndarray, limit: float, width: float) -> float:
+    return float(np.mean(1.0 / (1.0 + np.exp(np.clip((values - limit) / width, -50.0, 50.0)))))
+
+
+def weights(patient: Patient) -> dict[str, float]:
+    """How much each goal counts, summing to 1: as the patient said, else pain alone."""
+    given = {} if patient.goals is None else {
+        name: value for name in table()["goals"] if (value := getattr(patient.goals, name))}
+    total = sum(given.values())
+    return {name: value / total for name, value in given.items()} if total else {"pain": 1.0}
+
+
+def benefit(reached: Mapping[str, float], patient: Patient) -> float:
+    """Goals reached, weighted; goals without a number leave their weight to the others."""
+    counted = {name: weight for name, weight in weights(patient).items() if name in reached} or {"pain": 1.0}
+    return sum(weight * reached[name] for name, weight in counted.items()) / sum(counted.values())
+
+
+def burden(plan: Plan, patient: Patient) -> float:
+    """What a plan costs a person, points of 100."""
+    costs, wishes = table()["burden"], patient.preferences
+    avoided = [table()["aversions"][name] for name in wishes.avoid or ()]
+    kinds = {kind_of(course) for course in plan.courses}
+    visits = max([1.0, *(row["visits_factor"] for row in avoided if "visits_factor" in row)])
+    total = (visits * plan.visits / costs["visits_per_point"]["value"]
+             + active_hours(plan) / costs["home_hours_per_point"]["value"]
+             + len(plan.courses) * costs["points_per_item"]["value"])
+    total += sum(points for row in avoided for kind, points in row.get("points", {}).items() if kind in kinds)
+    unsure = [kind for wish, kind in WISHES.items() if getattr(wishes, wish) == "unsure" and kind in kinds]
+    if wishes.electro == "unsure" and any(isinstance(c, Needling) and c.mode == "electro" for c in plan.courses):
+        unsure.append("electro")
+    return total + len(unsure) * float(table()["unsure"]["points"]["value"])
+
+
+def kind_of(course: Any) -> str:
+    """Needling, exercise, heat or another kind of care."""
+    for type_, name in ((Needling, "needling"), (Exercise, "exercise"), (Heat, "heat")):
+        if isinstance(course, type_):
+            return name
+    return str(course.care)
+
+
+def active_hours(plan: Plan) -> float:
+    """Hours at home that take a person's time; a wrap is worn while doing other things."""
+    return sum(c.schedule.hours for c in plan.courses if not c.with_practitioner and not isinstance(c, Heat))
+
+
+def reasons(found: list[Tried], screening: Screening) -> list[dict[str, str]]:
+    """Why each part of the proposed plan is as it is, and what the best other choice would have brought.
+
+    Arguments:
+        found: what the search returned.
+        screening: of the person.
+    """
+    best, rows = found[0], []
+    for name, part in table()["parts"].items():
+        if "needs" in part and best.choices[part["needs"]] == "none":
+            continue
+        choice = part["choices"][best.choices[name]]
+        if choice.get("words", "") is None and name not in ("mode", "exercise"):
+            continue
+        said = _said(name, best.choices[name], choice)
+        rows.append({"choice": f"{part['label']}: {said}", "reason": choice["reason"],
+                     "strength": choice["strength"], "source": choice["source"], "instead": _instead(name, found)})
+    if any(isinstance(c, Needling) and c.depth == "superficial" for c in best.plan.courses) and (
+            "deep_needling" in screening.forbids):
+        row = table()["shallow"]
+        rows.append({"choice": f"{row['label']}: shallow", "reason": row["reason"], "strength": row["strength"],
+                     "source": row["source"], "instead": ""})
+    return rows
+
+
+def _said(name: str, key: str, choice: Mapping[str, Any]) -> str:
+    words = choice.get("words", key)
+    return "none" if words is None else "near and further away" if words == "" else str(words)
+
+
+def _instead(name: str, found: list[Tried]) -> str:
+    """What the best other choice of one part would change, in words."""
+    best = found[0]
+    others = [one for one in found[1:] if one.choices[name] != best.choices[name]
+              and all(one.choices[k] == v for k, v in best.choices.items() if k != name)]
+    if not others:
+        return "Nothing else was open."
+    other = max(others, key=lambda one: one.utility)
+    row = table()["parts"][name]["choices"][other.choices[name]]
+    gap = round(other.reached["pain"] - best.reached["pain"])
+    more = "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
+    return f"With {_said(name, other.choices[name], row)} instead: {more} of 100 with 30 % less pain."
+
+
+def trade_off(found: list[Tried], level: Callable[[Tried], float]) -> list[dict[str, Any]]:
+    """The plans that no other beats on both benefit and burden (Pareto), by visits; the proposed one among them.
+
+    Arguments:
+        found: what the search returned.
+        level: people of 100 with 30 % less pain under a plan.
+    """
+    best, kept = found[0], []
+    for one in sorted(found, key=lambda t: (t.plan.visits, active_hours(t.plan), -t.reached["pain"])):
+        beaten = any(o.reached["pain"] >= one.reached["pain"] and o.plan.visits <= one.plan.visits
+                     and active_hours(o.plan) <= active_hours(one.plan) and o is not one
+                     and (o.reached["pain"], -o.plan.visits, -active_hours(o.plan))
+                     != (one.reached["pain"], -one.plan.visits, -active_hours(one.plan)) for o in found)
+        if one is best or not beaten:
+            kept.append(one)
+    by_visits: dict[float, Tried] = {}
+    for one in kept:
+        other = by_visits.get(one.plan.visits)
+        if other is None or one is best or (other is not best and one.utility > other.utility):
+            by_visits[one.plan.visits] = one
+    return [{"label": "; ".join(sentences(one.plan)), "visits": one.plan.visits, "hours": round(
+        one.plan.visit_hours + active_hours(one.plan), 1), "improved_30pct": round(level(one)),
+        "utility": round(one.utility, 1), "chosen": one is best} for _, one in sorted(by_visits.items())]

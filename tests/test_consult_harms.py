@@ -6,7 +6,7 @@ import pytest
 
 from deqi import evidence
 from deqi.consult.assessment import parse_patient
-from deqi.consult.harms import harms, rated
+from deqi.consult.harms import harms, rated, versus_nsaid
 from deqi.consult.rules import table
 from deqi.errors import InputError
 
@@ -74,7 +74,7 @@ def test_an_anticoagulant_is_told_but_changes_no_rate():
     shown = harms(["needling", "exercise"], person(medicines=["warfarin"]))
     assert shown["common"] == harms(["needling", "exercise"])["common"]
     told = by_source(shown["for_you"])
-    assert set(told) == {"ac_minor", "ac_major", "warfarin"}
+    assert set(told) == {"ac_minor", "ac_major", "warfarin", "ac_prospective"}
     assert "1.15" in told["ac_minor"]["text"] and "1.03 to 1.28" in told["ac_minor"]["text"]
     assert "no risk is multiplied" in told["warfarin"]["text"]
 
@@ -85,6 +85,60 @@ def test_what_is_known_of_needles_is_not_told_for_other_care():
 
 def test_unknown_medicines_say_nothing():
     assert harms(["needling"], person())["for_you"] == []
+
+
+def test_all_that_the_evidence_marks_for_display_is_shown_on_the_scale_it_was_counted_on():
+    """Per-session figures stand with the points they belong to (`lin_ptx_atrisk`) or on their own scale."""
+    shown, versus = harms(table("harms")["care"]), versus_nsaid()
+    told = {item["source"] for name in ("common", "rare", "per_session", "other") for item in shown[name]}
+    told |= {item["source"] for item in versus["harms"]}
+    told |= {row["source"] for row in table("points")["hazards"]}
+    counted = {"baum_any_treatment"}    # told as the per-course figure of the same review
+    for fact in evidence.facts("adverse_events"):
+        if fact.body.get("use") == "primary_display":
+            assert fact.id in told | counted, fact.id
+        assert fact.body.get("use") != "do_not_display" or fact.id not in {
+            item["source"] for name in ("common", "rare", "per_session", "other") for item in shown[name]}
+
+
+def test_no_figure_per_session_becomes_one_per_course():
+    """Whatever a plan holds: the rates of a course stay those that were counted over courses."""
+    for kinds in (["needling"], ["electro"], ["needling", "exercise", "heat", "nsaid"], list(table("harms")["care"])):
+        shown = harms(kinds, person(sex="male", medicines=["warfarin"]))
+        for name, scale in (("common", "per_100"), ("rare", "per_10000")):
+            for item in shown[name]:
+                body = evidence.fact(item["source"]).body
+                assert body["unit"] == "per_patient_course"
+                assert item[scale] == pytest.approx(body["rate"] / body["rate_per"] * float(scale[4:]), rel=1e-3)
+
+
+def test_tablets_stand_beside_needles_with_benefit_and_harm():
+    versus = versus_nsaid()
+    benefit = versus["benefit"]
+    assert (benefit["lasting"]["points"], benefit["lasting"]["ci95"]) == (3.3, [1.27, 5.33])
+    assert (benefit["new"]["points"], benefit["new"]["ci95"]) == (7.29, [3.61, 10.98])
+    assert "about 3 of 100" in benefit["text"] and "about 7" in benefit["text"]
+    by_event = {item["event"]: item for item in versus["harms"]}
+    any_harm = by_event["any side effect"]
+    notes = evidence.fact("vandergaag2020_nsaid_ae").body["notes"]
+    assert f"{10 * any_harm['per_100']:g} per 1000" in notes and "11.1 of 100" in any_harm["text"] and "111 vs" in notes
+    yearly = [item for item in versus["harms"] if item["per_10000"] is not None]
+    assert [item["per_10000"] for item in yearly] == [30.0] and "year" in yearly[0]["text"]
+    assert all(evidence.exists(item["source"]) for item in (*versus["harms"], benefit, benefit["new"]))
+    json.dumps(versus)
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    ({"sex": "male"}, {"ptx_male_sex"}),
+    ({"conditions": {"other_lung_disease": True}}, {"ptx_tuberculosis", "ptx_lung_cancer", "ptx_pneumonia"}),
+    ({"conditions": {"liver_cirrhosis": True}}, {"bleeding_comorbid"}),
+    ({"conditions": {"pregnancy": True}}, {"preg_preterm", "preg_forbidden"}),
+    ({"sex": "female"}, set()),
+])
+def test_what_is_told_for_this_person_names_its_study_and_moves_no_rate(given, told):
+    shown = harms(["needling"], person(**given))
+    assert set(by_source(shown["for_you"])) == told
+    assert shown["common"] == harms(["needling"])["common"] and shown["rare"] == harms(["needling"])["rare"]
 
 
 @pytest.mark.parametrize("kind", table("harms")["care"])

@@ -52,6 +52,36 @@ def harms(plan_kinds: Iterable[str], patient: Patient | None = None) -> dict[str
     return shown
 
 
+def versus_nsaid() -> dict[str, Any]:
+    """What anti-inflammatory drugs do for back pain and what harm they may do, to set beside needles.
+
+    Returns:
+        `benefit` (`text`; `source`; for `lasting` and `new` pain `points` of 100 more than dummy tablets take off, with
+        `ci95`, `time` and `source`), `harms` (items with `event`, `text`, `source`, and `per_100`, or `per_10000` in a
+        year of daily use, or neither where no figure is held) and a `note`.
+    """
+    told = table("harms")["versus_nsaid"]
+    benefit = {name: _points(told["benefit"][name]) for name in ("lasting", "new")}
+    text = told["benefit"]["text"].format(**{name: row["points"] for name, row in benefit.items()})
+    return {"benefit": {"text": text, "source": benefit["lasting"]["source"], **benefit},
+            "harms": [_of_nsaid(row) for row in told["harms"]], "note": told["note"]}
+
+
+def _points(row: dict[str, str]) -> dict[str, Any]:
+    fact = evidence.fact(row["id"])
+    low, high = fact.body.get("ci95") or fact.body["dispersion"]["value"]
+    return {"points": -fact.value, "ci95": [-high, -low], "time": row["time"], "source": row["id"]}
+
+
+def _of_nsaid(row: dict[str, Any]) -> dict[str, Any]:
+    """One harm; what was counted in a year stays on the scale of its own."""
+    body, yearly = _shown(row["id"]), None
+    if not row.get("unknown") and body.get("unit") == "per_person_year":
+        yearly = _rounded(body["rate"] * SCALES["per_10000"] / body["rate_per"])
+    return {"event": row["event"], "per_100": row.get("per_100"), "per_10000": yearly, "text": row["text"],
+            "source": row["id"]}
+
+
 def rated(row: dict[str, str], name: str, care: str) -> dict[str, Any]:
     """One harm as a rate, refused where the fact was not counted in the unit of its list.
 

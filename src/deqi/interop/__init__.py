@@ -1,0 +1,1 @@
+"""Interoperability: what other systems send and are sent."""

@@ -159,7 +159,7 @@ def _elsewhere(course: Needling, bans: Bans) -> Needling | None:
         classes = tuple(point for point in ("distal", "local") if not class_regions(point) & bans.keys())[:1]
     if not names and not classes:
         names = tuple(name for point in ("distal", "local") for name in published_points(point)
-                      if not where(name) & bans.keys())
+                      if where(name) & class_regions(point) and not where(name) & bans.keys())
     if not names and not classes:
         return None
     return _with(course, point_names=names, points=tuple(dict.fromkeys((*classes_of(names), *classes))))

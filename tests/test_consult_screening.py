@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deqi import evidence
 from deqi.consult.assessment import load_patient, parse_patient
 from deqi.consult.rules import holds, question_ids, table
-from deqi.consult.screening import applicability, known_facts, screen
+from deqi.consult.screening import applicability, asked_again, known_facts, rescreen, screen
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ORDER = ("clear", "caution", "refer", "emergency")
@@ -130,6 +130,18 @@ def test_nobody_asks_a_man_about_pregnancy():
     ({"conditions": {"reduced_sensation": True}}, "heat_sensation", "heat", "needling"),
     ({"conditions": {"skin_problem": True}}, "local_skin", "low_back_points", "exercise"),
     ({"conditions": {"emphysema": True}}, "lung", "thoracic_points", "needling"),
+    ({"conditions": {"very_thin": True}}, "lung", "thoracic_points", "low_back_points"),
+    ({"conditions": {"lymphoedema": True}}, "lymphoedema", "limb_points", "low_back_points"),
+    ({"conditions": {"clotting_tendency": True}}, "cold_vasospasm", "cold", "heat"),
+    ({"conditions": {"cannot_consent": True}}, "cannot_consent", "needling", "exercise"),
+    ({"conditions": {"spinal_infection": True}}, "spinal_infection", "needling", "exercise"),
+    ({"conditions": {"vertebral_fracture": True}}, "vertebral_fracture", "heavy_exercise", "exercise"),
+    ({"conditions": {"unstable_heart": True}}, "unstable_heart", "stretching", "medicine"),
+    ({"conditions": {"stomach_ulcer": True}}, "nsaid_gut", "nsaid", "medicine"),
+    ({"conditions": {"heart_failure": True}}, "nsaid_heart_failure", "nsaid", "needling"),
+    ({"conditions": {"kidney_disease": True}}, "nsaid_not_studied_here", "nsaid", "needling"),
+    ({"medicines": ["sedative"]}, "heat_drowsy", "heat_pads", "heat"),
+    ({"medicines": ["regular_opioid"]}, "opioid_and_low_frequency", "low_frequency_electro", "electro"),
     ({"preferences": {"needles": "refuses"}}, "refuses", "needling", "heat"),
     ({"preferences": {"electro": "refuses"}}, "refuses_electro", "electro", "needling"),
 ])
@@ -143,6 +155,49 @@ def test_a_contraindication_forbids_what_it_names_and_no_more(given, rule, forbi
 def test_an_opioid_user_is_told_about_low_frequency():
     finding = found(person(medicines=["regular_opioid"]))["opioid_and_low_frequency"]
     assert "100 Hz" in finding.text and finding.source == "opioid_user_lf"
+
+
+def test_heavy_exercise_waits_for_the_doctor_and_light_exercise_does_not():
+    forbids = screen(person({"cancer_history": True})).forbids
+    assert "heavy_exercise" in forbids and not {"exercise", "heat", "stretching"} & forbids
+
+
+def test_each_finding_tells_what_it_forbids():
+    """Together the findings account for every ban, also for those of questions not asked."""
+    for patient in (person({"weight_loss": True, "night_pain": True}, {"pregnancy": True}, ["warfarin"]),
+                    parse_patient({"patient": {"pain": {"week_average": 5}}})):
+        result = screen(patient)
+        assert {ban for finding in result.findings for ban in finding.forbids} == result.forbids
+    assert found(person(medicines=["warfarin"]))["anticoag"].forbids == ("deep_needling",)
+
+
+# At a review
+
+
+def test_at_a_review_what_can_change_counts_only_as_answered_today():
+    before = person(conditions={"pacemaker": True, "pregnancy": False})
+    silent = rescreen(before, parse_patient({"patient": {"age": 45, "sex": "female", "pain": {"week_average": 5},
+                                                         "medicines": []}}))
+    ids = {finding.id: finding.kind for finding in silent.findings}
+    assert ids["saddle_numbness"] == ids["pregnancy"] == "not_asked"        # no longer known
+    assert ids["pacemaker_ea"] == "contraindication"                        # cannot change
+    again = dict.fromkeys(question_ids("red_flags"), False)
+    asked = rescreen(before, person(again, {"pregnancy": True}))
+    assert "pregnancy_points" in asked.forbids and asked.status == "caution"
+
+
+def test_a_new_emergency_at_a_review_stops_everything():
+    result = rescreen(person(), person({"bladder_change": True}))
+    assert result.status == "emergency" and {"needling", "exercise", "heat", "medicine"} <= result.forbids
+
+
+def test_every_sign_of_an_emergency_is_asked_again_and_nothing_that_cannot_change():
+    again = set(asked_again())
+    assert {key for key, action in QUESTIONS.items() if action == "emergency"} <= again
+    assert {"pregnancy", "skin_problem"} <= again
+    assert not again & {"pacemaker", "bleeding_disorder", "psoriasis_ever", "relative_with_spondyloarthritis",
+                        "previous_spine_surgery", "thoracic_surgery"}
+    assert again <= {*question_ids("red_flags"), *question_ids("conditions")}
 
 
 def test_json_has_the_shape_of_the_interface():
@@ -231,8 +286,31 @@ def test_rules_name_only_known_facts_and_bans():
             for key in {"when", "unless"} & row.keys():
                 holds(row[key], facts)
     for row in rows(table("contraindications")):
-        assert set(row.get("forbids", [])) <= set(bans)
+        assert set([*row.get("forbids", []), *row.get("forbids_until_asked", [])]) <= set(bans)
     assert {ban for some in table("red_flags")["forbids"].values() for ban in some} <= set(bans)
+
+
+def test_no_condition_of_the_evidence_is_left_without_a_rule():
+    """Each record of contraindications and red flags is the source of some rule; `emergency` is a level of its own."""
+    contra = table("contraindications")
+    cited = {row["source"].removeprefix("contraindications:") for row in contra["rules"] + contra["never"]}
+    assert {fact.id for fact in evidence.facts("contraindications")} - cited == {"emergency"}
+    flags = table("red_flags")
+    cited = {row["source"] for row in flags["questions"] + flags["combinations"]}
+    assert {fact.id for fact in evidence.facts("red_flags")} <= cited
+
+
+def test_every_question_about_a_condition_is_used_by_some_rule():
+    """No one is asked for nothing."""
+    used = {name for kind in ("red_flags", "contraindications", "applicability", "harms", "points")
+            for row in rows(table(kind)) for key in {"when", "unless"} & row.keys() for name in named(row[key])}
+    assert {*question_ids("conditions")} <= used
+
+
+def named(expression):
+    if isinstance(expression, str):
+        return {expression}
+    return {name for part in expression.values() if isinstance(part, list) for each in part for name in named(each)}
 
 
 def test_one_id_means_one_thing():

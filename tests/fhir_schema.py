@@ -14,8 +14,13 @@ SCHEMA = Path(__file__).parent / "data" / "fhir_r4.schema.json"
 
 
 def faults(resource: dict[str, Any]) -> list[str]:
-    """What is wrong with a resource by the schema of R4; `fhir.resources` raises."""
+    """What is wrong with a resource by the schema of R4; `fhir.resources` raises a ValueError."""
     get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+    return faults_by_schema(resource)
+
+
+def faults_by_schema(resource: dict[str, Any]) -> list[str]:
+    """What is wrong with a resource by the schema of R4 alone."""
     return [f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
             for error in _validator(resource["resourceType"]).iter_errors(resource)]
 

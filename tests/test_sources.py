@@ -17,7 +17,7 @@ from deqi.evidence import exists, fact
 HOME = Path(deqi.__file__).parent
 PARAMETERS = [(room.name, parameter) for room in ROOMS for parameter in room.parameters]
 TABLES = ["care/action.yaml", "care/defaults.yaml", "population/priors.yaml", "population/anchors.yaml",
-          "consult/options.yaml"]
+          "consult/tailoring.yaml"]
 
 
 def entries(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -48,7 +48,7 @@ def test_numbers_in_tables_have_sources(table: str) -> None:
     for place, row in rows:
         if "source" in row:
             assert row["source"] == "assumed" or exists(row["source"]), f"{place}: {row['source']}"
-            if table != "consult/options.yaml" and row["source"] != "assumed":
+            if table != "consult/tailoring.yaml" and row["source"] != "assumed":
                 assert fact(row["source"]).use != "validate", f"{place}: {row['source']}"
     for place, row in valued:
         assert "source" in row, place

@@ -30,16 +30,20 @@ PatientArgument = Annotated[Path, typer.Argument(metavar="PATIENT.yaml", help="p
 def consult(patient: PatientArgument,
             report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html", help="where the report goes")
                               ] = None,
+            letter: Annotated[Path | None, typer.Option("--letter", metavar="OUT.html",
+                                                        help="a referral or hand-over letter")] = None,
             json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Screen a patient, compare the options side by side, and tailor a plan."""
     from .consult.consultation import consult as run
 
-    _check_places(report, json_path)
+    _check_places(report, letter, json_path)
     _warn_if_stale()
     with _working("forecasting the options", json_path):
         found = run(patient, seed=seed)
     if report is not None:
         found.report(report)
+    if letter is not None:
+        found.letter(letter)
     _emit(found.result, json_path)
     if json_path != "-":
         from rich.console import Console

@@ -50,6 +50,14 @@ class Consultation:
         write(self.result, path)
         return Path(path)
 
+    def letter(self, path: str | Path) -> Path:
+        """Write a referral or hand-over letter as one HTML page and return its path."""
+        from ..writing import write_text
+        from .report import render_letter
+
+        write_text(path, render_letter(self.result))
+        return Path(path)
+
 
 def consult(patient: Patient | str | Path, *, seed: int = 1, draws: int = DRAWS) -> Consultation:
     """Screen a patient, compare the options, and tailor a plan.
@@ -157,8 +165,11 @@ def _prescription(plan: Plan) -> dict[str, Any]:
         return {}
     left = "left to the practitioner"
     return {
-        "style": needling.style or left, "points": ", ".join(needling.points) + " (classes; names: " + (
-            ", ".join(needling.point_names) or left) + ")",
+        "style": needling.style or left,
+        "reasoning": needling.reasoning or "what trials used and the answers allow; why it may work is a hypothesis",
+        "variation": "points, number of needles and depth by what the practitioner finds",
+        "setting": needling.setting or left, "comparator": "no further treatment, in the forecast",
+        "points": f"{', '.join(needling.points)} (classes; names: {', '.join(needling.point_names) or left})",
         "insertions_per_session": needling.insertions or left,
         "depth": f"{needling.depth:g} mm" if isinstance(needling.depth, float) else needling.depth or "none",
         "response_sought": "de qi" if needling.de_qi else "none", "stimulation": needling.mode,
@@ -190,20 +201,14 @@ def _evidence(patient: Patient) -> dict[str, Any]:
 
 
 def _guidelines(patient: Patient) -> dict[str, list[dict[str, str]]]:
-    """Guideline bodies for and against acupuncture in this phase, as the decision table of the evidence lists them."""
+    """Guideline bodies for and against acupuncture in this phase."""
     weeks = patient.pain.duration_weeks
     phase = "chronic" if weeks is None or weeks >= 12 else "acute or subacute"
-    row = next(r for r in document("guidelines")["decision_table"] if r["phase"] == phase)
-    named = {"ACP": "acp_2017", "WHO": "who_2023", "NVL": "nvl_2017", "CMS": "cms_ncd_30_3_3", "NICE": "nice_ng59",
-             "Danish": "danish_2018", "VA": "vadod_2022"}
-
-    def item(text: str) -> dict[str, str]:
-        source = next((fact for start, fact in named.items() if text.startswith(start)), "guidelines")
-        body = next((e["body"] for e in document("guidelines")["entries"] if e["id"] == source), text)
-        return {"body": body, "statement": text, "source": source}
-
-    return {"for": [item(t) for t in row["for"]], "against": [item(t) for t in row["against"]],
-            "mixed": [item(t) for t in row["silent_or_unseen"]]}
+    sides: dict[str, list[dict[str, str]]] = {"for": [], "against": [], "mixed": []}
+    for row in table()["guidelines"][phase]:
+        body = next(entry["body"] for entry in document("guidelines")["entries"] if entry["id"] == row["source"])
+        sides[row["side"]].append({"body": body, "statement": row["statement"], "source": row["source"]})
+    return sides
 
 
 def provenance(seed: int, draws: int) -> dict[str, Any]:

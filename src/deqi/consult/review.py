@@ -1,4 +1,4 @@
-"""When to look again, what a score then means, and what a person's own scores say at a review: go on, change or stop."""
+"""When to look again, what a score then means, and at a review what one's own scores say: go on, change or stop."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def review_weeks(plan: Plan) -> list[tuple[int, int | None]]:
 def review_rules(plan: Plan, forecast: Forecast) -> list[dict[str, Any]]:
     """What a score at a review means, read off the futures: how often each led to 30 % less pain at the week judged.
 
+    From the sixth week on, no better than today means stop, whatever the futures say (`cms_ncd_30_3_3`).
+
     Arguments:
         plan: the proposed plan.
         forecast: the person's futures under it.
@@ -51,12 +53,13 @@ def review_rules(plan: Plan, forecast: Forecast) -> list[dict[str, Any]]:
         poor = [int(s) for s in scores[known] if steady[s] < UNLIKELY]
         keep = max(good) if good else int(np.floor(0.7 * forecast.baseline))
         keep = min(keep, int(np.floor(forecast.baseline)), 8)
-        stop = min(max(min(poor) if poor else int(np.ceil(forecast.baseline)) + 1, keep + 2), 10)
-        between = f"{keep + 1}" if stop - keep == 2 else f"{keep + 1} to {stop - 1}"
         early = week <= FIRST_WEEK
+        no_better = int(np.ceil(forecast.baseline)) + early
+        stop = min(max(min([*poor, no_better]), keep + 1), 10)
+        between = {1: "you are unsure", 2: f"it is {keep + 1}"}.get(stop - keep, f"it is {keep + 1} to {stop - 1}")
         rules.append({
             "week": week, "session": session, "carry_on": f"your week's average is {keep} or lower",
-            "change": f"it is {between}: talk about changing the plan",
+            "change": f"{between}: talk about changing the plan",
             "stop": f"it is {stop} or higher, or the treatment troubles you" if early
             else f"it is {stop} or higher: more of the same is unlikely to help",
         })

@@ -28,6 +28,8 @@ SIZE = 2048
 PASSES = 3
 SOFTNESS_NRS = 0.35
 """Width of the threshold in the search, so that few particles rank plans smoothly; reported figures count people."""
+FITTED = ("points", "sessions", "spacing")
+"""Parts that give way where needles as usual are not allowed."""
 WISHES = {"needles": "needling", "exercise": "exercise", "heat": "heat"}
 
 Choices = dict[str, str]
@@ -99,7 +101,7 @@ class Search:
         return [best, *sorted(others, key=lambda one: -one.utility)]
 
     def _best(self, many: Iterable[Choices]) -> Tried | None:
-        wanted = [(choices, plan_of(choices)) for choices in many]
+        wanted = [(choices, plan_of(choices)) for choices in map(self._open, many)]
         fresh: dict[tuple[str, ...], tuple[Choices, Plan]] = {}
         for choices, plan in wanted:
             key = tuple(sentences(plan))
@@ -113,6 +115,18 @@ class Search:
             self.tried |= zip(fresh, threads.map(lambda one: judge(self.person, *one), fresh.values()), strict=True)
         found = [one for _, plan in wanted if (one := self.tried.get(tuple(sentences(plan)))) is not None]
         return max(found, key=lambda one: one.utility - one.handicap, default=None)
+
+
+    def _open(self, choices: Choices) -> Choices:
+        """The choices if they are allowed; else with the first points, number and spacing of needles that are allowed."""
+        if choices["mode"] == "none" or not self._refused(choices):
+            return choices
+        parts = {name: table()["parts"][name]["choices"] for name in FITTED}
+        others = (choices | dict(zip(FITTED, mix, strict=True)) for mix in product(*(parts[name] for name in FITTED)))
+        return next((other for other in others if not self._refused(other)), choices)
+
+    def _refused(self, choices: Choices) -> bool:
+        return bool(permits(plan_of(choices), self.screening, self.person.patient))
 
 
 def first_choices() -> Choices:
@@ -253,7 +267,10 @@ def _instead(name: str, found: list[Tried]) -> str:
     row = table()["parts"][name]["choices"][other.choices[name]]
     gap = round(other.reached["pain"] - best.reached["pain"])
     more = "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
-    return f"With {_said(name, other.choices[name], row)} instead: {more} of 100 with 30 % less pain."
+    told = f"With {_said(name, other.choices[name], row)} instead: {more} of 100 with 30 % less pain."
+    if other.utility > best.utility:
+        told += " By the model it would be worth a little more, but it is less well supported."
+    return told
 
 
 def trade_off(found: list[Tried], level: Callable[[Tried], float]) -> list[dict[str, Any]]:

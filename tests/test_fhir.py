@@ -150,6 +150,8 @@ def test_age_from_a_date_of_birth_that_may_be_partial(born: str, age: float) -> 
     (condition("C50.9", **status("resolved")), "red_flags.cancer_history", True),
     (condition("J18.9", **status("resolved")), "conditions.other_lung_disease", True),
     (condition("M54.41"), "pain.leg_pain", True),
+    (condition("E11", clinicalStatus={"coding": [{"system": "urn:local", "code": "A"}, {"code": "active"}]}),
+     "conditions.diabetes", True),
     (condition("23056005", "http://snomed.info/sct"), "pain.leg_pain", True),
     (condition("M54.5", onsetAge={"value": 31, "code": "a"}), "pain.started_at_age", 31),
     (medicine(text="Apixaban 5 mg"), "medicines", ["doac"]),
@@ -241,6 +243,8 @@ def test_a_blood_thinner_is_never_lost_in_a_list_half_understood() -> None:
     (bundle(rmdq={"subject": {"reference": "Patient/p2"}}), "Observation/rmdq: subject", "another than the patient"),
     (with_resource({"resourceType": "Patient", "id": "p2"}), "Patient/p2", "two patients"),
     (bundle(pain_now={"status": "invented"}), "Observation/pain-now: status", "not one of the choices"),
+    (bundle(diabetes=status("perhaps")), "Condition/diabetes: clinicalStatus", "not one status"),
+    (bundle(diabetes={"verificationStatus": {"text": "refuted"}}), "diabetes: verificationStatus", "not one status"),
     (bundle(pain_now={"status": None}), "Observation/pain-now: status", "not valid FHIR R4"),
     (bundle(pain_now={"effectiveDateTime": "25.11.2026"}), "Observation/pain-now: effectiveDateTime", "not valid FHIR"),
     (bundle(pain_now={"valueString": "six"}), "Observation/pain-now", "not valid FHIR R4"),
@@ -403,6 +407,14 @@ def is_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return not isinstance(value, tuple)
+
+
+def test_a_form_nested_without_end_is_refused() -> None:
+    item: dict[str, Any] = {"linkId": "x"}
+    for _ in range(400):
+        item = {"linkId": "x", "item": [item]}
+    with pytest.raises(InputError):
+        read({"resourceType": "QuestionnaireResponse", "status": "completed", "authored": WEEK, "item": [item]})
 
 
 # The command

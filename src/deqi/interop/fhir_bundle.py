@@ -146,8 +146,8 @@ def opened(document: object) -> Opened:
 def checked(resource: Resource) -> dict[str, Any]:
     """The content of a resource in the form of the standard, numbers as numbers and nothing empty.
 
-    The check is that of `fhir.resources.R4B`, where the resources that deqi reads have the same elements as in R4. What is
-    contained in a resource is checked where it is read.
+    The check is that of `fhir.resources.R4B`, where the resources that deqi reads have the same elements as in R4. What
+    is contained in a resource is checked where it is read.
 
     Raises:
         InputError: it is no valid resource; the first fault is named, with its path.

@@ -310,12 +310,15 @@ def _counts(chart: Chart, resource: Resource, content: Mapping[str, Any]) -> boo
 
 
 def _status(resource: Resource, content: Mapping[str, Any], key: str, known: Mapping[str, list[str]]) -> str | None:
-    """A Condition's status, which is a concept with one code of a required list; None if it is not stated."""
-    found = [each["code"] for each in content.get(key, {}).get("coding", ()) if "code" in each]
+    """A Condition's status, one code of a required list, perhaps with local ones beside; None if it is not stated."""
+    if key not in content:
+        return None
     accepted = known["used"] + known["other"]
-    if len(set(found)) > 1 or any(code not in accepted for code in found):
-        raise resource.refused("not one of the choices", key, found=", ".join(found)[:60], accepted=", ".join(accepted))
-    return found[0] if found else None
+    found = {each["code"] for each in content[key].get("coding", ()) if each.get("code") in accepted}
+    if len(found) != 1:
+        told = ", ".join(sorted(found)) or shown(content[key])
+        raise resource.refused("not one status of the standard", key, found=told, accepted=", ".join(accepted))
+    return found.pop()
 
 
 def _past(chart: Chart, resource: Resource, path: str, given: object) -> Moment:

@@ -342,11 +342,11 @@ def import_fhir(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE.json", he
     from .consult.intake import as_yaml
     from .interop import fhir_read as room
     from .interop.fhir_bundle import day_of
-    from .reading import read_mapping
+    from .reading import LARGEST_RECORD_BYTES, read_mapping
     from .writing import write_text
 
     _check_places(out, json_path)
-    found = room.read(read_mapping(bundle), day_of(date), file=str(bundle))
+    found = room.read(read_mapping(bundle, LARGEST_RECORD_BYTES), day_of(date), file=str(bundle))
     if out is not None:
         write_text(out, as_yaml(found.mapping))
     _emit(found.as_json(), json_path)

@@ -13,7 +13,10 @@ from deqi.errors import InputError
 LARGEST_BYTES = 2_000_000
 DEEPEST = 40
 _SCALARS = {"bool", "int", "float", "null"}
-ACCEPTED = "a YAML or JSON file of at most 2 MB, in UTF-8"
+LARGEST_RECORD_BYTES = 64_000_000
+"""A clinic's whole record of one person."""
+VALID = "YAML or JSON that can be read"
+ACCEPTED = "a YAML or JSON file of at most {megabytes:g} MB, in UTF-8"
 
 
 class _Repeated(ValueError):
@@ -39,11 +42,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return mapping
 
 
-def read_mapping(path: str | Path) -> object:
+def read_mapping(path: str | Path, largest_bytes: int = LARGEST_BYTES) -> object:
     """Read a file that a user wrote.
 
     Arguments:
         path: a `.json` file is read as JSON, any other as YAML.
+        largest_bytes: a larger file is refused.
 
     Returns:
         What stands in the file: as a rule a mapping or a list, of plain Python values.
@@ -53,7 +57,7 @@ def read_mapping(path: str | Path) -> object:
             an anchor, alias or tag, or nesting deeper than 40 levels.
     """
     file = str(path)
-    text = _text(Path(path), file)
+    text = _text(Path(path), file, largest_bytes)
     return parse_mapping(text, file=file, json_text=Path(path).suffix.lower() == ".json")
 
 
@@ -78,37 +82,38 @@ def parse_mapping(text: str, *, file: str | None = None, json_text: bool = False
     except yaml.MarkedYAMLError as error:
         line = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"not valid YAML{line}: {error.problem or error.context}", file=file,
-                         accepted=ACCEPTED) from None
+                         accepted=VALID) from None
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         kind = "JSON" if json_text else "YAML"
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-        raise InputError(f"not valid {kind}: {reason}", file=file, accepted=ACCEPTED) from None
+        raise InputError(f"not valid {kind}: {reason}", file=file, accepted=VALID) from None
 
 
-def _text(path: Path, file: str) -> str:
+def _text(path: Path, file: str, largest: int) -> str:
+    accepted = ACCEPTED.format(megabytes=largest / 1e6)
     try:
         if not path.exists():
-            raise InputError("no such file", file=file, accepted=ACCEPTED)
+            raise InputError("no such file", file=file, accepted=accepted)
         if not path.is_file():
-            raise InputError("not a regular file", file=file, accepted=ACCEPTED)
+            raise InputError("not a regular file", file=file, accepted=accepted)
         size = path.stat().st_size
-        if size > LARGEST_BYTES:
-            raise InputError("the file is too large", file=file, found=f"{size} bytes", accepted=ACCEPTED)
+        if size > largest:
+            raise InputError("the file is too large", file=file, found=f"{size} bytes", accepted=accepted)
         with path.open("rb") as stream:
-            raw = stream.read(LARGEST_BYTES + 1)
+            raw = stream.read(largest + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"the file cannot be read: {reason}", file=file, accepted=ACCEPTED) from None
-    if len(raw) > LARGEST_BYTES:
-        raise InputError("the file is too large", file=file, accepted=ACCEPTED)
+        raise InputError(f"the file cannot be read: {reason}", file=file, accepted=accepted) from None
+    if len(raw) > largest:
+        raise InputError("the file is too large", file=file, accepted=accepted)
     if not raw.strip():
-        raise InputError("the file is empty", file=file, accepted=ACCEPTED)
+        raise InputError("the file is empty", file=file, accepted=accepted)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise InputError("a binary file, not text", file=file, accepted=ACCEPTED)
+        raise InputError("a binary file, not text", file=file, accepted=accepted)
     return text
 
 

@@ -14,7 +14,6 @@ from jaxtyping import Float
 
 from ..body.system import THEORIES
 from ..care import Needling, Plan
-from ..care.course import Course
 from .forecast import Forecast, Person
 from .options import table
 from .tailoring import SIZE
@@ -46,6 +45,13 @@ def decomposition(person: Person, nothing: Forecast, plan: Plan, treated: Foreca
     }
     return [{"part": part, "label": table()["parts"][part]} | by_average(values, nothing.average)
             for part, values in parts.items()]
+
+
+def needles_note(parts: list[dict[str, Any]]) -> str | None:
+    """What to say where the model gives needles less than trials found."""
+    row = next((part for part in parts if part["part"] == "needles_beyond_sham"), None)
+    less = row is not None and row["high"] < table()["needles_in_trials"]["value"]
+    return table()["needles_less"] if less else None
 
 
 def sham_of(course: Needling) -> Needling:
@@ -123,7 +129,3 @@ def _range(values: np.ndarray) -> dict[str, float]:
     low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
     return {"low": float(low), "median": float(median), "high": float(high)}
 
-
-def has_needles(courses: Sequence[Course]) -> bool:
-    """Whether needles are among the care."""
-    return any(isinstance(c, Needling) for c in courses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from ..evidence import document, evidence_hash
 from ..population import posterior
 from ..population.patients import phase_of
 from .assessment import Patient, load_patient
-from .at_work import METHOD, decomposition, shares_of_theories
+from .at_work import METHOD, decomposition, needles_note, shares_of_theories
 from .forecast import Person, prepare
 from .harms import versus_nsaid
 from .limits import limits_of
 from .options import Judged, compare, described, judge, table
+from .points import hazards
 from .review import review_now, review_rules
 from .screening import Applicability, Screening, applicability, screen
 from .tailoring import Search, Tried, reasons, trade_off, weights
@@ -96,11 +97,12 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
         judged["tailored"] = chosen
         tailored = _proposal(patient, screening, chosen, found)
     shown = acupuncture.plan if acupuncture.forecast is not None or not found else found[0].plan
+    parts = [] if acupuncture.forecast is None else decomposition(
+        person, nothing, acupuncture.plan, acupuncture.forecast)
     theories = {
         "status": "hypothesis", "calibration": posterior.status(), "method": METHOD,
         "shares": shares_of_theories(scout, shown), "note": table()["theories_note"],
-        "decomposition": [] if acupuncture.forecast is None
-        else decomposition(person, nothing, acupuncture.plan, acupuncture.forecast),
+        "decomposition": parts, "needles_note": needles_note(parts),
     }
     return {"options": [described(option, nothing, patient) for option in judged.values()], "tailored": tailored,
             "review": review_now(person), "theories": theories, "conditioning": conditioning(person)}
@@ -137,6 +139,7 @@ def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: lis
         "trade_off": trade_off(found, lambda one: one.reached["pain"] + off),
         "goals": _goals(patient, best), "limits": list(limits_of(patient, screening)), "searched": len(found),
         "prescription": _prescription(chosen.plan),
+        "hazards": [asdict(finding) for finding in hazards(chosen.plan, patient)],
     }
 
 

@@ -58,8 +58,9 @@ def judge(person: Person, id: str, plan: Plan, why_not: str | None = None, notes
     """One option with its forecast, unless it is not open to the person."""
     option = next(row for row in table()["options"] if row["id"] == id)
     forecast = None if why_not else person.forecast(plan, table()["horizon_weeks"], size=SIZE)
+    alone = forecast is not None and "experience_at_home" in option and not plan.visits
     return Judged(id, option["label"], plan if forecast else plan_from(option["plan"] or "nothing"), forecast, why_not,
-                  option["experience"], () if why_not else notes)
+                  option["experience_at_home" if alone else "experience"], () if why_not else notes)
 
 
 def described(option: Judged, yardstick: Forecast, patient: Patient) -> dict[str, Any]:

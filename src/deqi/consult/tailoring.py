@@ -118,7 +118,7 @@ class Search:
 
 
     def _open(self, choices: Choices) -> Choices:
-        """The choices if they are allowed; else with the first points, number and spacing of needles that are allowed."""
+        """The choices if they are allowed; else with the first points, number and spacing of needles that are."""
         if choices["mode"] == "none" or not self._refused(choices):
             return choices
         parts = {name: table()["parts"][name]["choices"] for name in FITTED}

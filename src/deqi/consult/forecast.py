@@ -96,17 +96,20 @@ class Forecast:
 
 def variance_between(values: Float[np.ndarray, "particles"], average: np.ndarray) -> float:
     """Variance between the draws of the averages, beyond what their number of particles explains."""
-    members = [values[average == g] for g in np.unique(average)]
-    means, sizes = np.array([m.mean() for m in members]), np.array([len(m) for m in members])
-    within = np.mean([m.var(ddof=1) / len(m) for m in members if len(m) > 1] or [0.0])
-    middle = float(np.average(means, weights=sizes))
-    return max(float(np.average(np.square(means - middle), weights=sizes)) - float(within), 0.0)
+    _, group = np.unique(average, return_inverse=True)
+    size = np.bincount(group)
+    mean = np.bincount(group, values) / size
+    spread = np.bincount(group, np.square(values - mean[group]))
+    several = size > 1
+    within = np.mean(spread[several] / (size[several] - 1) / size[several]) if several.any() else 0.0
+    between = np.average(np.square(mean - np.average(mean, weights=size)), weights=size)
+    return max(float(between - within), 0.0)
 
 
 def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[str, Any]:
     return {
         "week": week, "outcome": outcome, "mean": float(np.mean(values)), "sd": float(np.std(values)),
-        "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
+        "quantiles": {str(q): float(x) for q, x in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)},
         "p_improved_30pct": float(np.mean(values <= 0.7 * baseline + 1e-9)) if baseline > 0 else 0.0,
         "p_mic": float(np.mean(values <= baseline - MINIMAL_IMPORTANT_CHANGE[outcome] + 1e-9)),
     }

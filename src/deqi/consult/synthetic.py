@@ -27,7 +27,7 @@ from .screening import Applicability
 KNOWN_WEEKS = (0, 2, 4, 8)
 AHEAD = 4
 """Weeks from the last known score to the one predicted."""
-DRAWS = 512
+DRAWS = 256
 INSIDE = Applicability("inside", (), ())
 PLANS = ("nothing", "guideline based care for 12 weeks", "acupuncture 30 min twice a week for 6 weeks")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -87,7 +88,7 @@ def draw_particles(whos: Sequence[tuple[Who, float]], n: int, seed: int, expecta
             that spans zero (`expectation_slope`).
         averages: number of draws of the averages.
     """
-    drawn = dict(draws_of_averages(averages, seed))
+    drawn = dict(_draws(averages, seed))
     # how bad a week it is, is the person's own spell; how trials differ in whom they recruit when is not added to it
     drawn["trial_bad_week"] = np.zeros(averages)
     drawn["trial_context"] = drawn["trial_context"] * _expected(expectation, averages, seed)
@@ -96,6 +97,12 @@ def draw_particles(whos: Sequence[tuple[Who, float]], n: int, seed: int, expecta
     kind = np.searchsorted(shares, (np.arange(n) + 0.5) / n * shares[-1]).clip(0, len(whos) - 1)
     return Particles(tuple(who for who, _ in whos), rng.permutation(kind), Coordinates.random(n, seed), drawn,
                      np.arange(n) % averages)
+
+
+@lru_cache(maxsize=8)
+def _draws(n: int, seed: int) -> Mapping[str, Float[np.ndarray, "draws"]]:
+    """The draws of the averages, kept: every patient of a batch has the same."""
+    return draws_of_averages(n, seed)
 
 
 def _expected(expectation: float | None, draws: int, seed: int) -> Float[np.ndarray, "draws"]:

@@ -9,13 +9,14 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-ex
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint docs examples lock clean
+.PHONY: help demo test check bench evaluation lint docs examples lock clean
 
 help:
 	@echo "make demo    the consultation on the example patient; leaves demo/report.html"
 	@echo "make test    the tests"
 	@echo "make check   all tests, slow ones too; lint and documentation"
 	@echo "make bench   speed and error; leaves benchmarks/latest.json"
+	@echo "make evaluation  forecasts against people whose later scores are known; leaves docs/data (half an hour)"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation; leaves site/index.html"
 	@echo "make examples the reports in the documentation, and the picture of one; needs chromium"
@@ -34,6 +35,10 @@ check: lint docs
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
+
+evaluation: $(VENV)/dev
+	$(BIN)/deqi evaluate tests/data/ashar2022.csv --json docs/data/ashar2022.json
+	$(BIN)/deqi evaluate --synthetic 10000 --seed 5 --json docs/data/synthetic.json
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -7,9 +7,11 @@ with its source as a tooltip. An id or a name that does not exist stops the buil
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
@@ -357,6 +359,45 @@ def _calibration_pooled(found: Mapping[str, Any]) -> str:
          "overlap" if row["overlap"] else "**conflict**", _source(row["source"])) for row in found["external"]))
 
 
+def _stored(name: str) -> Any:
+    return json.loads((Path(__file__).with_name("data") / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _real_people() -> str:
+    rows = []
+    for group in _stored("ashar2022")["groups"]:
+        for name in ("deqi", "last_value", "population_mean", "autoregression"):
+            r = group[name]
+            rows.append((f"{group['group']} ({group['n']})" if name == "deqi" else "", name.replace("_", " "),
+                         f"{r['bias']:+.2f}", f"{r['mae']:.2f}", f"{r['crps']:.2f}",
+                         *(f"{100 * c:.0f}" for c in r["coverage"].values()), f"{r['sd']:.2f}"))
+    return _rows(("people", "prediction", "bias", "MAE", "CRPS", "in 50 %", "in 80 %", "in 95 %", "SD"), rows)
+
+
+def _synthetic_people() -> str:
+    return _rows(("weeks of scores known", "people", "in 50 %", "in 80 %", "in 95 %", "bias", "SD of the forecast"), (
+        (r["weeks_known"], r["n"], *(f"{100 * c:.1f}" for c in r["coverage"].values()), f"{r['bias']:+.2f}",
+         f"{r['sd']:.2f}") for r in _stored("synthetic")["synthetic"]))
+
+
+def _tailoring() -> str:
+    from deqi.consult.tailoring import table
+
+    return _rows(("part", "choice", "strength", "source"), (
+        (part["label"] if number == 0 else "", row.get("words", choice) or "none" if row.get("words", choice) != "" else
+         "near and further away", row["strength"], _source(row["source"]))
+        for part in table()["parts"].values() for number, (choice, row) in enumerate(part["choices"].items())))
+
+
+def _questionnaires() -> str:
+    from deqi.consult import instruments
+
+    may = {"score_items": "adds up the answers", "enter_score": "takes scores"}
+    return _rows(("id", "questionnaire", "measures", "scores", "deqi", "source"), (
+        (f"`{i.id}`", i.name, i.measures, ", ".join(f"`{p.id}` {p.low:g}-{p.high:g}" for p in i.parts), may[i.may],
+         _source(i.source)) for i in instruments.known().values()))
+
+
 def _known(band: Iterable[float | None]) -> str:
     from deqi.calibrate.figures import number
 
@@ -420,6 +461,8 @@ FORMULAS = {
 """The equations of the calibration, in short."""
 
 TABLES |= {
+    "real-people": _real_people, "synthetic-people": _synthetic_people, "tailoring": _tailoring,
+    "questionnaires": _questionnaires,
     "calibration-in-words": _calibration(_calibration_in_words),
     "calibration-left-out": _calibration(_calibration_left_out),
     "calibration-pooled": _calibration(_calibration_pooled),

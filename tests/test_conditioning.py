@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,11 @@ def test_real_people_are_forecast_better_than_by_plain_rules() -> None:
         assert deqi["crps"] < found[arm]["population_mean"]["crps"]
         assert deqi["coverage"]["80"] >= 0.7
     assert abs(found["usual care for 8 weeks"]["deqi"]["bias"]) <= 0.4
+    told = json.loads((ASHAR.parents[2] / "docs" / "data" / "ashar2022.json").read_text(encoding="utf-8"))
+    for row in told["groups"]:
+        for figure in ("bias", "crps", "sd"):
+            assert found[row["group"]]["deqi"][figure] == pytest.approx(row["deqi"][figure], abs=0.02), (
+                "the manual tells other figures: run `make evaluation`")
 
 
 def test_evaluation_never_looks_ahead() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from deqi.care import Needling, plan_from, sentences
+from deqi.consult import tailoring
 from deqi.consult.assessment import Patient, parse_patient
 from deqi.consult.at_work import shapley, shares_of_theories
+from deqi.consult.contents import contents
 from deqi.consult.forecast import Person, prepare
 from deqi.consult.limits import adapt, permits
 from deqi.consult.review import review_now, review_weeks
@@ -26,6 +29,7 @@ from deqi.consult.tailoring import (
     trade_off,
     weights,
 )
+from test_limits import RULES
 
 
 def patient(**more: Any) -> Patient:
@@ -99,6 +103,22 @@ def test_no_plan_looked_at_is_forbidden(more: dict[str, Any], kept: Any) -> None
     for tried in search(one):
         assert permits(tried.plan, screening, one) == ()
         assert kept(tried.plan), sentences(tried.plan)
+
+
+@pytest.mark.parametrize(("one", "banned"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES])
+def test_whatever_a_rule_forbids_the_search_never_proposes(
+        one: Patient, banned: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every rule that forbids something, with worths drawn by lot, so that any plan may come first."""
+    rng = np.random.default_rng(2)
+
+    def by_lot(person: Any, choices: Any, plan: Any) -> Tried:
+        return Tried(choices, plan, None, {"pain": 50.0}, 0.0, float(rng.uniform(0, 100)), 0.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tailoring, "judge", by_lot)
+    found = Search(SimpleNamespace(patient=one), screen(one)).run()  # type: ignore[arg-type]  # nothing else is read
+    for tried in found:
+        assert permits(tried.plan, screen(one), one) == ()
+        assert not set(banned) & set().union(*(contents(course) for course in tried.plan.courses))
 
 
 def test_goals_and_aversions_change_what_a_plan_is_worth() -> None:

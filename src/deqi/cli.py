@@ -143,6 +143,7 @@ def evaluate(scores: Annotated[Path | None, typer.Argument(metavar="SCORES.csv",
         raise InputError("one of the two is needed", field="SCORES.csv", found=str(scores) if scores else None,
                          accepted="a table of scores, or --synthetic N")
     from .consult import evaluate as room
+    from .consult.consultation import provenance
 
     _check_places(json_path)
     _warn_if_stale()
@@ -153,6 +154,7 @@ def evaluate(scores: Annotated[Path | None, typer.Argument(metavar="SCORES.csv",
             from .consult.synthetic import coverage
 
             found = {"synthetic": coverage(synthetic, seed)}
+    found |= {"provenance": provenance(seed, room.DRAWS)}
     _emit(found, json_path)
     if json_path != "-":
         print("\n".join(room.lines(found)))

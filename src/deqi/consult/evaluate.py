@@ -248,7 +248,9 @@ def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], A
     found: list[Prediction] = []
     left_out = 0
     with ThreadPoolExecutor(2) as threads:
-        for done, made in enumerate(threads.map(lambda w: predict_next(w[0], w[1], seed), work), 1):
+        # each with random numbers of its own, so that their error averages out
+        asked = [(one, origin, seed + 7919 * number) for number, (one, origin) in enumerate(work)]
+        for done, made in enumerate(threads.map(lambda w: predict_next(*w), asked), 1):
             left_out += made is None
             found += [made] if made is not None else []
             told(done)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,12 @@ def first_choices() -> Choices:
 
 def plan_of(choices: Choices) -> Plan:
     """The care that choices mean."""
-    parts, said = table()["parts"], []
+    return _plan(tuple(sorted(choices.items())))
+
+
+@lru_cache(maxsize=4096)
+def _plan(chosen: tuple[tuple[str, str], ...]) -> Plan:
+    choices, parts, said = dict(chosen), table()["parts"], []
     if choices["mode"] != "none":
         sessions, per_week = int(choices["sessions"]), int(choices["spacing"])
         words, where = (parts[name]["choices"][choices[name]]["words"] for name in ("mode", "points"))

@@ -102,6 +102,15 @@ def test_unknown_things_widen_a_forecast() -> None:
     assert unknown.nrs[12].std() > 1.03 * known.nrs[12].std()
 
 
+def test_what_is_older_than_two_years_is_left_aside_and_said() -> None:
+    old = [{"week": -500, "outcome": "NRS", "value": 9}, {"week": -2, "outcome": "NRS", "value": 6}]
+    past = history_of(patient(6, scores=old, pain={"duration_weeks": 900}))
+    assert past.weeks == 2 and "older" in past.unused[0]
+    care = [{"plan": "acupuncture once a week for 6 weeks", "start_week": -300}]
+    long_ago = ready(patient(6, care_so_far=care, pain={"duration_weeks": 900}), draws=64)
+    assert long_ago.past.weeks == 0 and long_ago.received == ()
+
+
 def test_care_before_any_score_leaves_the_start_open() -> None:
     care = [{"plan": "acupuncture twice a week for 6 weeks", "start_week": -4}]
     person = ready(patient(5, care_so_far=care), draws=512)

@@ -14,9 +14,12 @@ from ..care.plan import Plan
 from ..population.averages import priors
 from ..population.filtering import Observation
 from ..population.patients import PHASES, Phase, Who, phase_of
-from .assessment import RANGES, Patient
+from .assessment import RANGES, PastCare, Patient
 from .screening import Applicability
 
+OLDEST_WEEKS = 104
+"""Weeks after which a score or a course of care is left aside: a person's usual level has drifted away by then
+(`drift_weeks`)."""
 WIDER_AT_THE_EDGE = 1.25
 """Factor on the spread for a person at the edge of the studied range; assumed."""
 
@@ -44,9 +47,10 @@ def history_of(patient: Patient) -> History:
     """The past of a patient. Scores of one week are averaged; those of another questionnaire than today's are not used,
     because no equation turns one into the other for one person (`edelen2021_crosswalk_r2`)."""
     instrument = patient.disability.instrument if patient.disability else None
-    known = [s for s in patient.scores if s.outcome == "NRS" or s.outcome == instrument]
-    starts = [0.0, *(s.week for s in known), *(c.start_week for c in patient.care_so_far)]
-    weeks = -round(min(starts))
+    alike = [s for s in patient.scores if s.outcome == "NRS" or s.outcome == instrument]
+    known = [s for s in alike if round(s.week) >= -OLDEST_WEEKS]
+    began = [ago for ago, courses in map(_had, patient.care_so_far) if courses]
+    weeks = max([0, *(-round(s.week) for s in known), *began])
     pain: dict[int, list[float]] = defaultdict(list)
     function: dict[int, list[float]] = defaultdict(list)
     for score in known:
@@ -61,10 +65,11 @@ def history_of(patient: Patient) -> History:
     scores = [Observation(week, value, whole=all(v.is_integer() for v in pain[week]))
               for week, value in at.items() if week]
     scores += [Observation(week, value, disability=True) for week, value in able.items() if week]
-    others = sorted({s.outcome for s in patient.scores if s not in known})
-    unused = tuple(f"{name} scores are not used: today's score is of another questionnaire or was not given"
-                   for name in others)
-    return History(weeks, at.get(0), able.get(0), tuple(scores), unused)
+    unused = [f"{name} scores are not used: today's score is of another questionnaire or was not given"
+              for name in sorted({s.outcome for s in patient.scores if s not in alike})]
+    if len(known) < len(alike):
+        unused.append(f"scores older than {OLDEST_WEEKS} weeks are not used: they say little about today")
+    return History(weeks, at.get(0), able.get(0), tuple(scores), tuple(unused))
 
 
 def who_may_be(patient: Patient, applicability: Applicability, past: History) -> list[tuple[Who, float]]:
@@ -109,15 +114,21 @@ def rest_of(plan: Plan, weeks: float) -> Plan:
 def care_received(patient: Patient, past: History) -> tuple[Course, ...]:
     """The courses of care a person has had, weeks counted from the start of the past."""
     courses: list[Course] = []
-    for given in patient.care_so_far:
-        ago = -round(given.start_week)
-        courses += shifted(_received(given.plan, ago), past.weeks - ago)
+    for ago, had in map(_had, patient.care_so_far):
+        courses += shifted(had, past.weeks - ago)
     return tuple(courses)
 
 
 def shifted(courses: Iterable[Course], weeks: float) -> list[Course]:
     """Courses that begin some weeks later."""
     return [replace(c, schedule=replace(c.schedule, start_week=c.schedule.start_week + weeks)) for c in courses]
+
+
+def _had(given: PastCare) -> tuple[int, Sequence[Course]]:
+    """How many weeks ago some care began that still counts, and its courses from then on."""
+    ago = -round(given.start_week)
+    before = max(ago - OLDEST_WEEKS, 0)
+    return ago - before, _received(rest_of(given.plan, before) if before else given.plan, ago - before)
 
 
 def _received(plan: Plan, weeks_ago: int) -> Sequence[Course]:

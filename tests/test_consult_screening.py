@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deqi import evidence
 from deqi.consult.assessment import load_patient, parse_patient
 from deqi.consult.rules import holds, question_ids, table
-from deqi.consult.screening import applicability, asked_again, known_facts, rescreen, screen
+from deqi.consult.screening import applicability, asked_again, known_facts, screen
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ORDER = ("clear", "caution", "refer", "emergency")
@@ -172,23 +172,6 @@ def test_each_finding_tells_what_it_forbids():
 
 
 # At a review
-
-
-def test_at_a_review_what_can_change_counts_only_as_answered_today():
-    before = person(conditions={"pacemaker": True, "pregnancy": False})
-    silent = rescreen(before, parse_patient({"patient": {"age": 45, "sex": "female", "pain": {"week_average": 5},
-                                                         "medicines": []}}))
-    ids = {finding.id: finding.kind for finding in silent.findings}
-    assert ids["saddle_numbness"] == ids["pregnancy"] == "not_asked"        # no longer known
-    assert ids["pacemaker_ea"] == "contraindication"                        # cannot change
-    again = dict.fromkeys(question_ids("red_flags"), False)
-    asked = rescreen(before, person(again, {"pregnancy": True}))
-    assert "pregnancy_points" in asked.forbids and asked.status == "caution"
-
-
-def test_a_new_emergency_at_a_review_stops_everything():
-    result = rescreen(person(), person({"bladder_change": True}))
-    assert result.status == "emergency" and {"needling", "exercise", "heat", "medicine"} <= result.forbids
 
 
 def test_every_sign_of_an_emergency_is_asked_again_and_nothing_that_cannot_change():

@@ -63,13 +63,36 @@ def assess(out: Annotated[Path | None, typer.Option("--out", metavar="PATIENT.ya
                                                       help="a patient file to go on with")] = None,
            json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Ask the questions of an assessment in the terminal, safety first, and write the patient file."""
-    from .consult import interview as room
-    from .consult.intake import as_yaml
     from .reading import read_mapping
-    from .writing import write_text
 
     _check_places(out, json_path)
-    begun = room.begin(None if start is None else read_mapping(start), str(start))
+    _interview(None if start is None else read_mapping(start), str(start), out, json_path)
+
+
+@app.command()
+def review(patient: PatientArgument,
+           weeks: Annotated[int, typer.Option("--weeks", help="since that assessment")],
+           care: Annotated[str, typer.Option("--care", metavar="PLAN", help="what was done since, in words or a file")
+                           ] = "nothing",
+           out: Annotated[Path | None, typer.Option("--out", metavar="PATIENT.yaml",
+                                                    help="where the new patient file goes; without it, it is printed")
+                          ] = None,
+           json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Take up a patient some weeks later: ask what can change, and write the new patient file for `deqi consult`."""
+    from .care import load_plan
+    from .consult.assessment import load_patient
+    from .consult.revisit import carried
+
+    _check_places(out, json_path)
+    _interview(carried(load_patient(patient), weeks, load_plan(care)), str(patient), out, json_path)
+
+
+def _interview(mapping: object, file: str, out: Path | None, json_path: str | None) -> None:
+    from .consult import interview as room
+    from .consult.intake import as_yaml
+    from .writing import write_text
+
+    begun = room.begin(mapping, file)
     shown = sys.stderr if out is None or json_path == "-" else sys.stdout
     stopped = False
     try:

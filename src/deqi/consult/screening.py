@@ -99,20 +99,6 @@ def screen(patient: Patient) -> Screening:
     return Screening(status, tuple(findings), forbids)
 
 
-def rescreen(before: Patient, today: Patient) -> Screening:
-    """Screen again at a review: what can change counts only as answered today.
-
-    An emergency that is new today forbids every kind of care, and so stops the plan that runs.
-
-    Arguments:
-        before: the assessment that stands; what cannot change is taken from it.
-        today: the answers of today; a question of `asked_again` that it leaves out is unknown.
-    """
-    return screen(today.model_copy(update={
-        name: {id: answer for id, answer in getattr(before, name).items() if id not in asked_again()}
-        | getattr(today, name) for name in ("red_flags", "conditions")}))
-
-
 @cache
 def asked_again() -> tuple[str, ...]:
     """The ids of the red flags and conditions to ask about at every review; medicines are asked again too."""

@@ -46,7 +46,7 @@ def carried(patient: Patient, weeks: int, care: Plan) -> dict[str, Any]:
     for changing in ("worst", "leg_pain", "leg_pain_average", "course", "duration_months", "duration_years"):
         pain.pop(changing, None)
     if "duration_weeks" in pain:
-        pain["duration_weeks"] += weeks
+        pain["duration_weeks"] = round(pain["duration_weeks"] + weeks, 2)
     given: list[dict[str, Any]] = [{"plan": sentences(c.plan), "start_week": c.start_week - weeks}
                                    for c in patient.care_so_far]
     given += [{"plan": sentences(care), "start_week": -weeks}] if care.courses else []

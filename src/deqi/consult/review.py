@@ -52,9 +52,9 @@ def review_rules(plan: Plan, forecast: Forecast) -> list[dict[str, Any]]:
         good = [int(s) for s in scores[known] if steady[s] >= LIKELY]
         poor = [int(s) for s in scores[known] if steady[s] < UNLIKELY]
         keep = max(good) if good else int(np.floor(0.7 * forecast.baseline))
-        keep = min(keep, int(np.floor(forecast.baseline)), 8)
-        early = week <= FIRST_WEEK
+        early = week < LATER_WEEK
         no_better = int(np.ceil(forecast.baseline)) + early
+        keep = max(min(keep, no_better - 1, 8), 0)
         stop = min(max(min([*poor, no_better]), keep + 1), 10)
         between = {1: "you are unsure", 2: f"it is {keep + 1}"}.get(stop - keep, f"it is {keep + 1} to {stop - 1}")
         rules.append({

@@ -38,6 +38,13 @@ def refusal(mapping: object) -> InputError:
     return caught.value
 
 
+def test_an_emergency_in_a_file_that_is_wrong_elsewhere_is_still_told():
+    body = {"pain": {"week_average": 60}, "red_flags": {"saddle_numbness": True}}
+    with pytest.raises(InputError, match="see a doctor at once") as told:
+        parse_patient({"patient": body})
+    assert told.value.field == "patient.pain.week_average"
+
+
 def test_every_field_of_the_interface_is_read_and_unknown_stays_unknown():
     patient = parse_patient({"patient": FULL})
     assert patient.red_flags == {"fever": False, "cancer_history": None}

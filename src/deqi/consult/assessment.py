@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from deqi.consult.fields import LONGEST_LIST, answers, choice, label, medicine, number, refuse, told
 from deqi.consult.instruments import questionnaires
+from deqi.consult.rules import table
 from deqi.consult.symptoms import (
     RANGES,
     WEEKS_PER_YEAR,
@@ -21,6 +23,7 @@ from deqi.consult.symptoms import (
     Section,
     with_week,
 )
+from deqi.errors import InputError
 from deqi.reading import read_mapping
 
 LONGEST_WORDS = 500
@@ -179,6 +182,14 @@ def load_patient(path: str | Path) -> Patient:
     return parse_patient(read_mapping(path), file=str(path))
 
 
+def emergency_signs(mapping: object) -> list[str]:
+    """Ids of emergency questions that are answered with yes, in a file that need not be right otherwise."""
+    patient = mapping.get("patient") if isinstance(mapping, Mapping) else None
+    answers = patient.get("red_flags") if isinstance(patient, Mapping) else None
+    grave = (row["id"] for row in table("red_flags")["questions"] if row["action"] == "emergency")
+    return [id for id in grave if isinstance(answers, Mapping) and answers.get(id) is True]
+
+
 def parse_patient(mapping: object, file: str | None = None) -> Patient:
     """Make a patient of what stood in a file, a line of a batch or a form.
 
@@ -192,7 +203,11 @@ def parse_patient(mapping: object, file: str | None = None) -> Patient:
     try:
         patient = PatientFile.model_validate(mapping).patient
     except ValidationError as error:
-        raise told(error, PatientFile, file) from None
+        wrong = told(error, PatientFile, file)
+        if emergency_signs(mapping):
+            wrong = InputError(f"{wrong.message}. A sign of an emergency is answered with yes: see a doctor at once",
+                               file=file, field=wrong.field, found=wrong.found, accepted=wrong.accepted)
+        raise wrong from None
     if not patient.care_so_far:
         return patient
     from deqi.care import plan_from  # here, so that a patient without past care is read without the care room

@@ -12,10 +12,11 @@ import pytest
 from deqi.care import plan_from
 from deqi.consult import conditioning
 from deqi.consult.assessment import Patient, parse_patient
-from deqi.consult.evaluate import evaluate, patient_at, read_series
+from deqi.consult.evaluate import evaluate
 from deqi.consult.forecast import Person, prepare
 from deqi.consult.history import history_of
 from deqi.consult.screening import applicability
+from deqi.consult.series import patient_at, read_series
 from deqi.consult.synthetic import coverage
 from deqi.errors import InputError
 from deqi.population.readout import reported_weeks, weekly_level

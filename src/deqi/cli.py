@@ -172,7 +172,9 @@ def evaluate(scores: Annotated[Path | None, typer.Argument(metavar="SCORES.csv",
     _warn_if_stale()
     with _working("forecasting people whose scores are known", json_path):
         if scores is not None:
-            found = room.evaluate(room.read_series(scores), seed=seed)
+            from .consult.series import read_series
+
+            found = room.evaluate(read_series(scores), seed=seed)
         else:
             from .consult.synthetic import coverage
 

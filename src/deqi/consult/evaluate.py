@@ -7,53 +7,24 @@ spread is that of its own errors in all *other* people.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
 from ..calibrate.scores import crps_draws, pit_draws, pit_uniformity
-from ..care import Plan, plan_from
+from ..care import plan_from
 from ..errors import InputError
-from .assessment import Patient, parse_patient
 from .forecast import prepare
-from .history import rest_of
 from .screening import applicability
+from .series import Series, patient_at, rest_at
 
 DRAWS = 512
 LEVELS = (0.5, 0.8, 0.95)
-LARGEST_ROWS = 1_000_000
-NEEDED = ("id", "day", "pain")
-ALSO = ("care", "age", "sex", "duration_weeks", "odi", "rmdq", "leg_pain", "regular_opioid")
-COLUMNS = ", ".join(NEEDED) + " and, if known, " + ", ".join(ALSO)
-MISSING = ("", "na", "nan", "null", "none", "unknown")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One person's scores.
-
-    Arguments:
-        id: of the person.
-        weeks: whole weeks after the first score; days of one week are averaged.
-        pain: NRS 0-10 at each.
-        care: what is done from each score on, as the file words it.
-        known: further fields of the patient file that hold at the first score.
-        disability: scores (instrument, value) at each week, or None.
-    """
-
-    id: str
-    weeks: tuple[int, ...]
-    pain: tuple[float, ...]
-    care: tuple[str, ...]
-    known: dict[str, Any] = field(default_factory=dict)
-    disability: tuple[tuple[str, float] | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,126 +53,6 @@ class Prediction:
     draws: np.ndarray
 
 
-def read_series(path: Path) -> list[Series]:
-    """Read a table of scores.
-
-    Arguments:
-        path: a CSV file with a header.
-
-    Raises:
-        InputError: no such file, a missing or unknown column, or a value that cannot be; line and column are named.
-    """
-    file = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})", file=file,
-                         accepted="a CSV file") from None
-    reader = csv.DictReader(text.splitlines())
-    names = [name.strip().casefold() for name in reader.fieldnames or ()]
-    for name in NEEDED:
-        if name not in names:
-            raise InputError(f"no column `{name}`", file=file, found=", ".join(names)[:200] or None, accepted=COLUMNS)
-    for name in names:
-        if name not in (*NEEDED, *ALSO):
-            raise InputError("unknown column", file=file, found=name[:60], accepted=COLUMNS)
-    people: dict[str, list[dict[str, str]]] = {}
-    for number, raw in enumerate(reader, 2):
-        if number > LARGEST_ROWS:
-            raise InputError("too many rows", file=file, accepted=f"at most {LARGEST_ROWS}")
-        if None in raw or None in raw.values():
-            raise InputError("another number of columns than the header", file=file, field=f"line {number}",
-                             accepted=f"{len(names)} columns")
-        row = {name: (value or "").strip() for name, value in zip(names, raw.values(), strict=True)}
-        row["line"] = str(number)
-        if row["pain"].casefold() in MISSING:
-            continue
-        if not row["id"]:
-            raise InputError("no id", file=file, field=f"line {number}, id", accepted="a label")
-        people.setdefault(row["id"], []).append(row)
-    if not people:
-        raise InputError("no scores", file=file, accepted=COLUMNS)
-    return [_series(id, rows, file) for id, rows in people.items()]
-
-
-def _series(id: str, rows: list[dict[str, str]], file: str) -> Series:
-    rows = sorted(rows, key=lambda row: _number(row, "day", -36500.0, 36500.0, file))
-    start = _number(rows[0], "day", -36500.0, 36500.0, file)
-    weeks: dict[int, list[dict[str, str]]] = {}
-    for row in rows:
-        weeks.setdefault(round((_number(row, "day", -36500.0, 36500.0, file) - start) / 7.0), []).append(row)
-    pain = [float(np.mean([_number(row, "pain", 0.0, 10.0, file) for row in group])) for group in weeks.values()]
-    care, current = [], "usual care"
-    for group in weeks.values():
-        said = [row["care"] for row in group if row.get("care", "").casefold() not in MISSING]
-        current = said[-1] if said else current
-        care.append(current)
-    disability = []
-    for group in weeks.values():
-        found = [(name.upper(), _number(row, name, 0.0, 24.0 if name == "rmdq" else 100.0, file))
-                 for row in group for name in ("rmdq", "odi") if row.get(name, "").casefold() not in MISSING]
-        disability.append(found[-1] if found else None)
-    return Series(id, tuple(weeks), tuple(pain), tuple(care), _known(rows[0], file), tuple(disability))
-
-
-def _known(row: dict[str, str], file: str) -> dict[str, Any]:
-    """Fields of the patient file from a row; what is not there stays unknown."""
-    def given(name: str) -> bool:
-        return row.get(name, "").casefold() not in MISSING
-
-    known: dict[str, Any] = {}
-    if given("age"):
-        known["age"] = _number(row, "age", 0.0, 120.0, file)
-    if given("sex"):
-        known["sex"] = row["sex"]
-    if given("duration_weeks"):
-        known["duration_weeks"] = _number(row, "duration_weeks", 0.0, 6300.0, file)
-    for name in ("leg_pain", "regular_opioid"):
-        if given(name):
-            word = row[name].casefold()
-            if word not in ("0", "1", "true", "false", "yes", "no"):
-                raise InputError("not an answer", file=file, field=f"line {row['line']}, {name}", found=row[name],
-                                 accepted="true | false | unknown")
-            known[name] = word in ("1", "true", "yes")
-    return known
-
-
-def _number(row: dict[str, str], name: str, low: float, high: float, file: str) -> float:
-    place, accepted = f"line {row['line']}, {name}", f"a number from {low:g} to {high:g}"
-    try:
-        value = float(row[name])
-    except ValueError:
-        raise InputError("not a number", file=file, field=place, found=row[name][:60], accepted=accepted) from None
-    if not low <= value <= high:
-        raise InputError("out of range", file=file, field=place, found=row[name][:60], accepted=accepted)
-    return value
-
-
-def patient_at(series: Series, origin: int) -> Patient:
-    """The person as known at one of their scores: no later one is looked at."""
-    now, known = series.weeks[origin], dict(series.known)
-    pain: dict[str, Any] = {"week_average": series.pain[origin]}
-    if "duration_weeks" in known:
-        pain["duration_weeks"] = min(known.pop("duration_weeks") + now, 6300.0)
-    if "leg_pain" in known:
-        pain["leg_pain"] = known.pop("leg_pain")
-    medicines = ["regular_opioid"] if known.pop("regular_opioid", False) else []
-    scores: list[dict[str, Any]] = [{"week": series.weeks[k] - now, "outcome": "NRS", "value": series.pain[k]}
-                                    for k in range(origin)]
-    body: dict[str, Any] = {"pain": pain, "medicines": medicines, **known}
-    for k in range(origin + 1):
-        told = series.disability[k] if series.disability else None
-        if told is not None and k < origin:
-            scores.append({"week": series.weeks[k] - now, "outcome": told[0], "value": told[1]})
-        elif told is not None:
-            body["disability"] = {"instrument": told[0], "score": told[1]}
-    care = []
-    for k in range(origin):
-        if k == 0 or series.care[k] != series.care[k - 1]:
-            care.append({"plan": series.care[k], "start_week": series.weeks[k] - now})
-    return parse_patient({"patient": body | {"scores": scores, "care_so_far": care}})
-
-
 def predict_next(series: Series, origin: int, seed: int) -> Prediction | None:
     """The next score from those up to `origin`; None for a person outside what was studied.
 
@@ -212,18 +63,10 @@ def predict_next(series: Series, origin: int, seed: int) -> Prediction | None:
     if extent.status == "outside":
         return None
     ahead = series.weeks[origin + 1] - series.weeks[origin]
-    forecast = prepare(patient, extent, draws=DRAWS, seed=seed).forecast(_rest(series, origin), ahead)
+    forecast = prepare(patient, extent, draws=DRAWS, seed=seed).forecast(rest_at(series, origin), ahead)
     known = series.pain[:origin + 1]
     return Prediction(series.id, series.care[origin], extent.status, origin + 1, ahead, series.pain[origin + 1],
                       known[-1], float(np.mean(known)), forecast.nrs[ahead])
-
-
-def _rest(series: Series, origin: int) -> Plan:
-    """What is still to come of the care that runs at a score."""
-    first = origin
-    while first and series.care[first - 1] == series.care[origin]:
-        first -= 1
-    return rest_of(plan_from(series.care[origin]), series.weeks[origin] - series.weeks[first])
 
 
 def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], Any] = lambda _: None) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 A table of scores goes in (id, day, pain, and what else is known); from every score of a person the next one is
 predicted from it and those before it. Beside deqi stand four plain ways to predict; each is a normal distribution whose
-spread is that of its own errors in all *other* people.
+spread is that of its errors in *other* people, kept to the scale and to whole scores as deqi's forecasts are.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,14 +16,21 @@ import numpy as np
 from scipy.stats import norm
 
 from ..calibrate.scores import crps_draws, pit_draws, pit_uniformity
-from ..care import plan_from
+from ..care import Plan
 from ..errors import InputError
+from .assessment import Patient
 from .forecast import prepare
 from .screening import applicability
 from .series import Series, patient_at, rest_at
 
 DRAWS = 512
 LEVELS = (0.5, 0.8, 0.95)
+COMPARATORS = ("last_value", "running_mean", "population_mean", "autoregression")
+FEWEST = 10
+"""Predictions for other people below which nothing is learnt from them; assumed."""
+SMALLEST_SD = 0.1
+NORMAL = norm.ppf((np.arange(2048) + 0.5) / 2048)
+"""Even quantiles of a normal distribution, which stand for draws."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,20 @@ class Prediction:
     draws: np.ndarray
 
 
-def predict_next(series: Series, origin: int, seed: int) -> Prediction | None:
+def predict_next(series: Series, origin: int, patient: Patient, rest: Plan, seed: int) -> Prediction | None:
     """The next score from those up to `origin`; None for a person outside what was studied.
 
-    A care that began earlier goes on: its plan is taken to start at its first row, and what is left of it follows.
+    Arguments:
+        series, origin: the person's scores, and the last that is known.
+        patient: as known then (`patient_at`).
+        rest: care still to come (`rest_at`).
+        seed: of the forecast.
     """
-    patient = patient_at(series, origin)
     extent = applicability(patient)
     if extent.status == "outside":
         return None
     ahead = series.weeks[origin + 1] - series.weeks[origin]
-    forecast = prepare(patient, extent, draws=DRAWS, seed=seed).forecast(rest_at(series, origin), ahead)
+    forecast = prepare(patient, extent, draws=DRAWS, seed=seed).forecast(rest, ahead)
     known = series.pain[:origin + 1]
     return Prediction(series.id, series.care[origin], extent.status, origin + 1, ahead, series.pain[origin + 1],
                       known[-1], float(np.mean(known)), forecast.nrs[ahead])
@@ -78,22 +87,23 @@ def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], A
         told: called with the number of predictions made.
 
     Returns:
-        `groups`: by care and extent, and all together, the figures of deqi and of the comparators; `left_out`.
+        `groups`: by care and extent, and all together, the figures of deqi and of the comparators (None where there
+        are too few other people); `left_out`. `coverage` counts scores between the quantiles and on them,
+        `coverage_exact` those on them by share (`held`).
 
     Raises:
-        InputError: a care that is not understood, or nobody with two scores.
+        InputError: something of a person that cannot be, or nobody with two scores; before any forecast.
     """
-    work = [(one, origin) for one in people for origin in range(len(one.weeks) - 1)]
+    # each with random numbers of its own, so that their error averages out
+    places = [(one, origin) for one in people for origin in range(len(one.weeks) - 1)]
+    work = [(one, origin, patient_at(one, origin), rest_at(one, origin), seed + 7919 * number)
+            for number, (one, origin) in enumerate(places)]
     if not work:
         raise InputError("nobody has scores of two weeks", accepted="at least two weeks of one person")
-    for care in {c for one in people for c in one.care}:
-        plan_from(care, field="care")
     found: list[Prediction] = []
     left_out = 0
     with ThreadPoolExecutor(2) as threads:
-        # each with random numbers of its own, so that their error averages out
-        asked = [(one, origin, seed + 7919 * number) for number, (one, origin) in enumerate(work)]
-        for done, made in enumerate(threads.map(lambda w: predict_next(*w), asked), 1):
+        for done, made in enumerate(threads.map(lambda w: predict_next(*w), work), 1):
             left_out += made is None
             found += [made] if made is not None else []
             told(done)
@@ -101,7 +111,8 @@ def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], A
 
 
 def _judged(found: list[Prediction]) -> list[dict[str, Any]]:
-    others = comparators(found)
+    scored: dict[str, list[dict[str, float] | None]] = {
+        "deqi": [score(p.draws, p.observed) for p in found], **comparators(found)}
     care, extent = np.array([p.group for p in found]), np.array([p.extent for p in found])
     groups = {"all": np.full(len(found), True)}
     for name in dict.fromkeys(care.tolist()):
@@ -109,64 +120,91 @@ def _judged(found: list[Prediction]) -> list[dict[str, Any]]:
     rows = []
     for name, chosen in groups.items():
         if chosen.any():
-            own = [p for p, c in zip(found, chosen, strict=True) if c]
-            rows.append({"group": name, "n": len(own), "people": len({p.id for p in own}), "deqi": _of_draws(own),
-                         **{key: _of_normal(own, m[chosen], s[chosen]) for key, (m, s) in others.items()}})
+            own = np.flatnonzero(chosen).tolist()
+            rows.append({"group": name, "n": len(own), "people": len({found[i].id for i in own}),
+                         **{key: _figures([of[i] for i in own]) for key, of in scored.items()}})
     return rows
 
 
-def _of_draws(found: Sequence[Prediction]) -> dict[str, Any]:
-    y, draws = np.array([p.observed for p in found]), np.stack([p.draws for p in found], axis=1)
-    covered = {f"{100 * level:.0f}": float(np.mean((y >= low) & (y <= high))) for level in LEVELS
-               for low, high in [np.quantile(draws, (0.5 - level / 2, 0.5 + level / 2), axis=0)]}
-    pit = pit_draws(y, draws)
-    return _errors(y, draws.mean(axis=0), np.median(draws, axis=0)) | {
-        "crps": float(np.mean(crps_draws(y, draws))), "coverage": covered, "sd": float(np.mean(draws.std(axis=0))),
-        "pit": np.histogram(pit, bins=10, range=(0.0, 1.0))[0].tolist(),
-        "pit_p": float(pit_uniformity(pit).p) if len(y) > 4 else None}
+def score(draws: np.ndarray, y: float) -> dict[str, float]:
+    """How good one prediction was.
+
+    Arguments:
+        draws: predicted scores, shape (draws,).
+        y: what was reported.
+
+    Returns:
+        `error` of the mean and `miss` of the median, `crps`, `sd`, `pit`, and for each level whether the interval
+        between its quantiles, ends included (`in_80`), and the exact one (`held_80`) have it.
+    """
+    found = {"error": float(np.mean(draws)) - y, "miss": abs(float(np.median(draws)) - y),
+             "crps": float(crps_draws(y, draws)), "sd": float(np.std(draws)), "pit": float(pit_draws(y, draws))}
+    for level in LEVELS:
+        low, high = np.quantile(draws, (0.5 - level / 2, 0.5 + level / 2))
+        found |= {f"in_{100 * level:.0f}": float(low <= y <= high), f"held_{100 * level:.0f}": held(draws, y, level)}
+    return found
 
 
-def _of_normal(found: Sequence[Prediction], mean: np.ndarray, sd: np.ndarray) -> dict[str, Any]:
-    y = np.array([p.observed for p in found])
-    z = (y - mean) / sd
-    crps = sd * (z * (2.0 * norm.cdf(z) - 1.0) + 2.0 * norm.pdf(z) - 1.0 / math.sqrt(math.pi))
-    covered = {f"{100 * level:.0f}": float(np.mean(np.abs(z) <= norm.ppf(0.5 + level / 2))) for level in LEVELS}
-    return _errors(y, mean, mean) | {"crps": float(np.mean(crps)), "coverage": covered, "sd": float(np.mean(sd))}
+def held(draws: np.ndarray, y: float, level: float) -> float:
+    """Whether a central interval holds a score, 0 to 1.
+
+    Scores are whole numbers: one at an edge counts for the share of it that the interval needs, so that the promise can
+    be kept exactly.
+
+    Arguments:
+        draws: predicted scores, shape (draws,).
+        y: what was reported.
+        level: of the interval, such as 0.8.
+    """
+    tail = 0.5 - level / 2.0
+    below, at = float(np.mean(draws < y - 0.25)), float(np.mean(np.abs(draws - y) <= 0.25))
+    if at == 0.0:
+        return float(tail <= below <= 1.0 - tail)
+    return float(np.clip((min(below + at, 1.0 - tail) - max(below, tail)) / at, 0.0, 1.0))
 
 
-def _errors(y: np.ndarray, mean: np.ndarray, middle: np.ndarray) -> dict[str, float]:
-    return {"bias": float(np.mean(mean - y)), "mae": float(np.mean(np.abs(middle - y))),
-            "rmse": float(np.sqrt(np.mean(np.square(mean - y))))}
+def _figures(scores: Sequence[dict[str, float] | None]) -> dict[str, Any] | None:
+    """Means over predictions; None where one of them could not be made."""
+    made = [s for s in scores if s is not None]
+    if len(made) < len(scores):
+        return None
+    of = {key: np.array([s[key] for s in made]) for key in made[0]}
+    percents = [f"{100 * level:.0f}" for level in LEVELS]
+    return {"bias": float(np.mean(of["error"])), "mae": float(np.mean(of["miss"])),
+            "rmse": float(np.sqrt(np.mean(np.square(of["error"])))), "crps": float(np.mean(of["crps"])),
+            "coverage": {percent: float(np.mean(of[f"in_{percent}"])) for percent in percents},
+            "coverage_exact": {percent: float(np.mean(of[f"held_{percent}"])) for percent in percents},
+            "sd": float(np.mean(of["sd"])), "pit": np.histogram(of["pit"], bins=10, range=(0.0, 1.0))[0].tolist(),
+            "pit_p": float(pit_uniformity(of["pit"]).p) if len(made) > 4 else None}
 
 
-def comparators(found: Sequence[Prediction]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Plain predictions, mean and spread, shape (predictions,); what they learn they learn from other people.
+def comparators(found: Sequence[Prediction]) -> dict[str, list[dict[str, float] | None]]:
+    """How good plain predictions were, each with `score`; what they learn they learn from other people.
 
     `last_value`, `running_mean`; `population_mean` of the same care; `autoregression` of the next score on the last and
-    on the mean of those known.
+    on the mean of those known. Level and spread are of other people with the same care or, where those have fewer than
+    `FEWEST` predictions, with any; None where there are fewer still.
     """
     y = np.array([p.observed for p in found])
     last, mean = np.array([p.last for p in found]), np.array([p.mean for p in found])
     ids, care = np.array([p.id for p in found]), np.array([p.group for p in found])
     design = np.column_stack([np.ones_like(y), last, mean])
-    shapes = {"last_value": last.copy(), "running_mean": mean.copy(), "population_mean": np.empty_like(y),
-              "autoregression": np.empty_like(y)}
-    spreads = {name: np.empty_like(y) for name in shapes}
-    for id in dict.fromkeys(ids.tolist()):
-        own, alike = ids == id, (ids != id)
-        for group in dict.fromkeys(care[own].tolist()):
-            rows = own & (care == group)
-            near = alike & (care == group) if np.sum(alike & (care == group)) >= 5 else alike
-            if not near.any():
-                near = own
-            level = float(np.mean(y[near]))
-            fit = np.linalg.lstsq(design[near], y[near], rcond=None)[0]
-            shapes["population_mean"][rows], shapes["autoregression"][rows] = level, design[rows] @ fit
-            errors = {"last_value": y[near] - last[near], "running_mean": y[near] - mean[near],
-                      "population_mean": y[near] - level, "autoregression": y[near] - design[near] @ fit}
-            for name, error in errors.items():
-                spreads[name][rows] = max(float(np.sqrt(np.mean(np.square(error)))), 0.1)
-    return {name: (shapes[name], spreads[name]) for name in shapes}
+    scores: dict[str, list[dict[str, float] | None]] = {name: [None] * len(found) for name in COMPARATORS}
+    for id, group in dict.fromkeys(zip(ids.tolist(), care.tolist(), strict=True)):
+        others, alike = ids != id, care == group
+        near = others & alike if np.sum(others & alike) >= FEWEST else others
+        if np.sum(near) < FEWEST:
+            continue
+        fit, _, rank, _ = np.linalg.lstsq(design[near], y[near], rcond=None)
+        middles = {"last_value": (last, 0), "running_mean": (mean, 0),
+                   "population_mean": (np.full_like(y, np.mean(y[near])), 1), "autoregression": (design @ fit, rank)}
+        for name, (middle, learnt) in middles.items():
+            errors = y[near] - middle[near]
+            sd = max(float(np.sqrt(np.sum(errors**2) / (len(errors) - learnt))), SMALLEST_SD)
+            for i in np.flatnonzero((ids == id) & alike):
+                draws = np.clip(middle[i] + sd * NORMAL, 0.0, 10.0)
+                scores[name][i] = score(np.round(draws) if last[i].is_integer() else draws, y[i])
+    return scores
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -175,15 +213,17 @@ def lines(found: dict[str, Any]) -> list[str]:
         return ["weeks known   people   50 %  80 %  95 %   bias    SD   moved"] + [
             f"{row['weeks_known']:>11} {row['n']:>8}  " + " ".join(f"{100 * c:>5.1f}" for c in row["coverage"].values())
             + f" {row['bias']:>6.2f} {row['sd']:>5.2f} {100 * row['moved']:>5.0f} %" for row in found["synthetic"]]
-    told = [f"{found['predictions']} forward predictions; {found['left_out']} left out (outside what was studied)"]
+    told = [f"{found['predictions']} forward predictions; {found['left_out']} left out (outside what was studied)",
+            "50, 80, 95 %: how many of 100 scores the interval held, one at its edge by the share needed"]
     head = "                   bias    MAE   RMSE   CRPS   50 %  80 %  95 %   SD"
     for row in found["groups"]:
         told += ["", f"{row['group']}: {row['n']} predictions for {row['people']} people", head]
-        for name in ("deqi", "last_value", "running_mean", "population_mean", "autoregression"):
+        for name in ("deqi", *COMPARATORS):
             r = row[name]
-            told.append(f"  {name.replace('_', ' '):<15} {r['bias']:>6.2f} {r['mae']:>6.2f} {r['rmse']:>6.2f} "
-                        f"{r['crps']:>6.3f}  " + " ".join(f"{100 * c:>5.0f}" for c in r["coverage"].values())
-                        + f"  {r['sd']:>5.2f}")
-        told.append("  PIT of deqi, ten bins: " + " ".join(str(n) for n in row["deqi"]["pit"]))
+            told.append(f"  {name.replace('_', ' '):<15} " + (
+                "too few other people" if r is None else f"{r['bias']:>6.2f} {r['mae']:>6.2f} {r['rmse']:>6.2f} "
+                f"{r['crps']:>6.3f}  " + " ".join(f"{100 * c:>5.0f}" for c in r["coverage_exact"].values())
+                + f"  {r['sd']:>5.2f}"))
+        told += ["  PIT of deqi, ten bins: " + " ".join(str(n) for n in row["deqi"]["pit"]),
+                 f"  80 % interval of deqi, edges counted in full: {100 * row['deqi']['coverage']['80']:.0f}"]
     return told
-

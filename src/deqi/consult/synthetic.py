@@ -19,7 +19,7 @@ from ..population.patients import PHASES, Who, duration_at_enrolment
 from ..population.readout import reported_weeks
 from ..population.simulate import simulate
 from .assessment import parse_patient
-from .evaluate import LEVELS
+from .evaluate import LEVELS, held
 from .forecast import prepare
 from .history import rest_of, scores_of
 from .screening import Applicability
@@ -101,15 +101,5 @@ def _one(one: dict[str, Any], weeks: int, seed: int) -> list[float]:
     person = prepare(patient, INSIDE, draws=DRAWS, seed=seed)
     draws = person.forecast(rest_of(plan_from(plan), weeks), AHEAD).nrs[AHEAD]
     y = scores[weeks + AHEAD]
-    held = [_held(draws, y, level) for level in LEVELS]
-    return [float(np.mean(draws)) - y, float(np.std(draws)), *held, float(person.known.degrees > 0)]
-
-
-def _held(draws: np.ndarray, y: float, level: float) -> float:
-    """Whether a central interval holds a score. Scores are whole numbers: one at an edge counts for the share of it
-    that the interval needs, so that the promise can be kept exactly."""
-    tail = 0.5 - level / 2.0
-    below, at = float(np.mean(draws < y - 0.25)), float(np.mean(np.abs(draws - y) <= 0.25))
-    if at == 0.0:
-        return float(tail <= below <= 1.0 - tail)
-    return float(np.clip((min(below + at, 1.0 - tail) - max(below, tail)) / at, 0.0, 1.0))
+    kept = [held(draws, y, level) for level in LEVELS]
+    return [float(np.mean(draws)) - y, float(np.std(draws)), *kept, float(person.known.degrees > 0)]

@@ -177,6 +177,40 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(place, monkey
     refused(deqi(*arguments), place, word)
 
 
+@pytest.mark.parametrize("arguments", [
+    ["consult", GERAC, "--report", "one.html", "--letter", "one.html"],
+    ["consult", GERAC, "--report", "one.html", "--json", "./one.html"],
+    ["forecast", "--batch", GERAC, "--out", "one.jsonl", "--json", "one.jsonl"],
+    ["assess", "--out", "one.yaml", "--json", "one.yaml"],
+    ["review", GERAC, "--weeks", "2", "--out", "one.yaml", "--json", "one.yaml"],
+    ["export", "fhir", "--questionnaire", "one.json", "--json", "one.json"],
+])
+def test_two_results_at_one_place_are_refused_before_any_work(place, arguments):
+    refused(deqi(*arguments), place, "one.", "two results cannot go to one file")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["consult", "{}", "--json", "{}"], ["consult", "{}", "--letter", "{}"], ["consult", "{}", "--report", "{link}"],
+    ["forecast", "{}", "--json", "{}"], ["forecast", "--batch", "{}", "--out", "{}"],
+    ["forecast", GERAC, "--plan", "{}", "--json", "{}"], ["review", "{}", "--weeks", "2", "--out", "{}"],
+    ["assess", "--from", "{}", "--json", "{}"], ["evaluate", "{}", "--json", "{}"],
+    ["import", "fhir", "{}", "--out", "{}"], ["export", "fhir", "{}", "--plan", "nothing", "--out", "{}"],
+])
+def test_a_result_never_replaces_what_it_is_made_from(tmp_path, place, arguments):
+    file, link = tmp_path / "file.yaml", tmp_path / "link.yaml"
+    file.write_text("mine")
+    link.symlink_to(file)
+    refused(deqi(*(str(a).format(file, link=link) for a in arguments)), place, "would replace the file it is made from")
+    assert file.read_text() == "mine" and link.is_symlink()
+
+
+def test_an_assessment_may_go_on_in_its_own_file(place, monkeypatch):
+    (place / "patient.yaml").write_text(text_of())
+    monkeypatch.setattr("deqi.consult.interview.conduct", lambda *_: None)
+    assert deqi("assess", "--from", "patient.yaml", "--out", "patient.yaml").status == 0
+    assert yaml.safe_load((place / "patient.yaml").read_text(encoding="utf-8"))["patient"]["age"] == example()["age"]
+
+
 def test_nothing_but_a_file_is_ever_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert deqi("evidence", "--json", tmp_path / "pipe").status == 2

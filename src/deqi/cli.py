@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -36,7 +36,7 @@ def consult(patient: PatientArgument,
     """Screen a patient, compare the options side by side, and tailor a plan."""
     from .consult.consultation import consult as run
 
-    _check_places(report, letter, json_path)
+    _check_places(report, letter, json_path, inputs=(patient,))
     _warn_if_stale()
     with _working("forecasting the options", json_path):
         found = run(patient, seed=seed)
@@ -66,6 +66,7 @@ def assess(out: Annotated[Path | None, typer.Option("--out", metavar="PATIENT.ya
     from .reading import read_mapping
 
     _check_places(out, json_path)
+    _check_places(json_path, inputs=(start,))  # going on with a file may write to it
     _interview(None if start is None else read_mapping(start), str(start), out, json_path)
 
 
@@ -83,7 +84,7 @@ def review(patient: PatientArgument,
     from .consult.assessment import load_patient
     from .consult.revisit import carried
 
-    _check_places(out, json_path)
+    _check_places(out, json_path, inputs=(patient, care))
     _interview(carried(load_patient(patient), weeks, load_plan(care)), str(patient), out, json_path)
 
 
@@ -124,7 +125,7 @@ def forecast(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.yam
     from .consult import single
 
     asked = single.weeks_of(weeks)
-    _check_places(out, json_path)
+    _check_places(out, json_path, inputs=(patient, plan, batch))
     if batch is not None:
         if out is None:
             raise InputError("a batch needs a place for its results", field="--out", accepted="--out OUT.jsonl")
@@ -168,7 +169,7 @@ def evaluate(scores: Annotated[Path | None, typer.Argument(metavar="SCORES.csv",
     from .consult import evaluate as room
     from .consult.consultation import provenance
 
-    _check_places(json_path)
+    _check_places(json_path, inputs=(scores,))
     _warn_if_stale()
     with _working("forecasting people whose scores are known", json_path):
         if scores is not None:
@@ -335,7 +336,7 @@ def export_fhir(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.
     from .interop.fhir_forms import questionnaire as questions
     from .writing import write_text
 
-    _check_places(out, questionnaire, json_path)
+    _check_places(out, questionnaire, json_path, inputs=(patient, plan))
     if questionnaire is not None:
         write_text(questionnaire, json.dumps(questions(), indent=1, ensure_ascii=False) + "\n")
         _emit({"questionnaire": str(questionnaire)}, json_path)
@@ -372,7 +373,7 @@ def import_fhir(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE.json", he
     from .reading import LARGEST_RECORD_BYTES, read_mapping
     from .writing import write_text
 
-    _check_places(out, json_path)
+    _check_places(out, json_path, inputs=(bundle,))
     found = room.read(read_mapping(bundle, LARGEST_RECORD_BYTES), day_of(date), file=str(bundle))
     if out is not None:
         write_text(out, as_yaml(found.mapping))
@@ -416,13 +417,23 @@ def _typed(prompt: str, shown: TextIO) -> str | None:
     return line.rstrip("\r\n") if line else None
 
 
-def _check_places(*places: Path | str | None) -> None:
-    """Refuse a result that could not be written before any work is done or any other result written."""
+def _check_places(*places: Path | str | None, inputs: Sequence[Path | str | None] = ()) -> None:
+    """Refuse a result that could not be written, or would replace another or a file that is read, before any work is
+    done or any other result written."""
     from .writing import check_place
 
+    written: set[str] = set()
     for place in places:
-        if place not in (None, "-"):
-            check_place(place)
+        if place in (None, "-"):
+            continue
+        check_place(place)
+        if os.path.realpath(place) in written:
+            raise InputError("two results cannot go to one file", file=str(place), accepted="a path for each")
+        if os.path.exists(place) and any(i is not None and os.path.exists(i) and os.path.samefile(place, i)
+                                         for i in inputs):
+            raise InputError("the result would replace the file it is made from", file=str(place),
+                             accepted="another path")
+        written.add(os.path.realpath(place))
 
 
 def _emit(found: Any, json_path: str | None) -> None:

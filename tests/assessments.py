@@ -34,6 +34,8 @@ def random_assessment(rng: np.random.Generator, hostile: bool) -> dict[str, Any]
             read.
     """
     patient = {key: value for key, value in _plausible(rng).items() if rng.random() < 0.7 or key == "pain"}
+    if patient.get("sex") == "male" and patient.get("conditions"):
+        patient["conditions"].pop("pregnancy", None)
     for _ in range(int(rng.integers(1, 5)) if hostile else 0):
         _corrupt(rng, patient)
     return {"patient": patient}

@@ -105,6 +105,11 @@ def test_what_is_older_than_two_years_is_left_aside_and_said() -> None:
     assert long_ago.past.weeks == 0 and long_ago.received == ()
 
 
+def test_what_is_older_than_the_pain_is_left_aside_and_said() -> None:
+    past = history_of(patient(6, pain={"duration_weeks": 3}, scores=weekly(7, 6, 6, 6, 6, 6)))
+    assert past.weeks == 3 and past.anchor == 6 and "had not begun" in past.unused[0]
+
+
 def test_care_before_any_score_leaves_the_start_open() -> None:
     care = [{"plan": "acupuncture twice a week for 6 weeks", "start_week": -4}]
     person = ready(patient(5, care_so_far=care), draws=512)

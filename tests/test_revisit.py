@@ -55,6 +55,14 @@ def test_what_can_change_counts_only_as_answered_today() -> None:
     assert screen(check(later)).status == "emergency"
 
 
+def test_care_that_goes_on_is_not_counted_twice() -> None:
+    first = carried(GERAC, 2, CARE)
+    first["patient"]["pain"]["week_average"] = 5
+    assert len(carried(parse_patient(first), 2, CARE)["patient"]["care_so_far"]) == 1
+    assert len(carried(parse_patient(first), 2, plan_from("walking 30 min daily for 2 weeks"))[
+        "patient"]["care_so_far"]) == 2
+
+
 @pytest.mark.parametrize("weeks", [0, -1, 105])
 def test_weeks_out_of_range_are_refused(weeks: int) -> None:
     with pytest.raises(InputError, match="out of range"):

@@ -15,7 +15,7 @@ from deqi.consult.at_work import shapley, shares_of_theories
 from deqi.consult.contents import contents
 from deqi.consult.forecast import Person, prepare
 from deqi.consult.limits import adapt, permits
-from deqi.consult.review import review_now, review_weeks
+from deqi.consult.review import given_up, review_now, review_weeks
 from deqi.consult.screening import applicability, screen
 from deqi.consult.tailoring import (
     Search,
@@ -158,7 +158,7 @@ def regret(one: Patient, seed: int, rng: np.random.Generator) -> list[float]:
         random = plan_of(choices)
         if random.courses and not permits(random, screening, one):
             break
-    worth = [judge(unseen, best.choices, plan).utility if plan.courses else 0.0 for plan in (best.plan, fixed, random)]
+    worth = [judge(unseen, best.choices, plan).utility for plan in (best.plan, fixed, random)]
     return [max(worth) - w for w in worth]
 
 
@@ -176,8 +176,11 @@ def test_shapley_values_share_out_the_whole() -> None:
 
 
 def test_theories_share_an_effect_with_ranges() -> None:
-    rows = shares_of_theories(ready(patient()), plan_from("acupuncture twice a week for 5 weeks"))
-    assert sum(row["share"]["median"] for row in rows) == pytest.approx(1.0, abs=0.35)
+    found = shares_of_theories(ready(patient()), plan_from("acupuncture twice a week for 5 weeks"))
+    rows = [*found["shares"], found["rest"]]
+    assert sum(row["points"]["median"] for row in rows) == pytest.approx(found["whole"]["median"], abs=0.2)
+    assert sum(row["share"]["median"] for row in rows) == pytest.approx(1.0, abs=0.15)
+    assert shares_of_theories(ready(patient()), plan_from("nothing"))["shares"] == []
     for row in rows:
         assert row["share"]["low"] <= row["share"]["median"] <= row["share"]["high"]
         assert row["points"]["low"] <= row["points"]["high"]
@@ -195,11 +198,38 @@ def test_a_review_reads_the_persons_own_scores() -> None:
     def at_review(now: float) -> dict[str, Any]:
         one = patient(pain={"week_average": now}, care_so_far=care,
                       scores=[{"week": -4, "outcome": "NRS", "value": 7}, {"week": -2, "outcome": "NRS", "value": now}])
-        found = review_now(ready(one, draws=512))
+        found = review_now(ready(one, draws=512), screen(one))
         assert found is not None
         return found
 
     better, worse = at_review(3), at_review(9)
     assert better["score_then"] == 7 and better["verdict"] == "carry_on"
     assert better["of_100"]["going_on"] > 50 > worse["of_100"]["going_on"] and worse["verdict"] != "carry_on"
-    assert review_now(ready(patient())) is None
+    assert review_now(ready(patient()), screen(patient())) is None
+
+
+CARE = [{"plan": "electroacupuncture 2 Hz 30 min twice a week for 10 weeks", "start_week": -6}]
+THEN = [{"week": -6, "outcome": "NRS", "value": 6}]
+
+
+def test_a_review_stops_what_brought_nothing_by_the_sixth_week_and_proposes_it_no_more() -> None:
+    one = patient(pain={"week_average": 6}, care_so_far=CARE, scores=THEN, conditions={"pacemaker": False})
+    person = ready(one)
+    review = review_now(person, screen(one))
+    assert review is not None and review["verdict"] == "stop" and not review["why"]
+    assert given_up(person, review) == {"needling"}
+    found = Search(person, screen(one), given_up(person, review)).run()
+    assert not any(isinstance(c, Needling) for tried in found for c in tried.plan.courses)
+
+
+@pytest.mark.parametrize("more", [{"conditions": {"pacemaker": True}}, {"medicines": ["regular_opioid"]},
+                                  {"conditions": {"bleeding_disorder": True}}, {"preferences": {"needles": "refuses"}}])
+def test_a_review_never_goes_on_with_what_screening_forbids(more: dict[str, Any]) -> None:
+    one = patient(pain={"week_average": 3}, care_so_far=CARE, scores=THEN, **more)
+    review = review_now(ready(one), screen(one))
+    assert review is not None and review["verdict"] == "stop" and review["why"]
+
+
+def test_doing_nothing_more_is_a_plan_too() -> None:
+    found = search(patient(pain={"week_average": 0}))
+    assert found[0].plan.courses == ()

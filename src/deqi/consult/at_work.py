@@ -14,12 +14,14 @@ from jaxtyping import Float
 
 from ..body.system import THEORIES
 from ..care import Needling, Plan
-from .forecast import Forecast, Person
+from .forecast import Forecast, Person, range_over_averages
 from .options import table
 from .tailoring import SIZE
 
 METHOD = ("Shapley values: the mean of what a theory adds to the model's effect over all orders in which the theories "
-          "can be let in; ranges over the draws of the averages")
+          "can be let in; ranges over what this person may be like and over the draws of the averages")
+SMALLEST_SHARED_NRS = 0.2
+"""Effect below which no shares are told: they would be shares of noise. Assumed."""
 
 
 def decomposition(person: Person, nothing: Forecast, plan: Plan, treated: Forecast) -> list[dict[str, Any]]:
@@ -32,7 +34,7 @@ def decomposition(person: Person, nothing: Forecast, plan: Plan, treated: Foreca
         treated: its forecast.
 
     Returns:
-        natural course, regression to the mean, context, needles beyond sham: median and 80 % range over averages.
+        natural course, regression to the mean, context, needles beyond sham: middle and 80 % range over averages.
     """
     blunt = Plan(tuple(sham_of(c) if isinstance(c, Needling) else c for c in plan.courses))
     week = table()["judged_at_week"]
@@ -43,7 +45,7 @@ def decomposition(person: Person, nothing: Forecast, plan: Plan, treated: Foreca
         "context": nothing.latent[week - 1] - sham,
         "needles_beyond_sham": sham - treated.latent[week - 1],
     }
-    return [{"part": part, "label": table()["parts"][part]} | by_average(values, nothing.average)
+    return [{"part": part, "label": table()["parts"][part]} | range_over_averages(values, nothing.average)
             for part, values in parts.items()]
 
 
@@ -60,14 +62,7 @@ def sham_of(course: Needling) -> Needling:
                    milliamps=None, manipulation_every_minutes=None, points=("local",))
 
 
-def by_average(values: Float[np.ndarray, "draws"], average: np.ndarray) -> dict[str, float]:
-    """Median and 80 % range over the draws of the averages."""
-    means = np.array([np.mean(values[average == g]) for g in np.unique(average)])
-    low, median, high = np.quantile(means, (0.1, 0.5, 0.9))
-    return {"low": float(low), "median": float(median), "high": float(high)}
-
-
-def shares_of_theories(person: Person, plan: Plan) -> list[dict[str, Any]]:
+def shares_of_theories(person: Person, plan: Plan) -> dict[str, Any]:
     """What each theory carries of a plan's effect beyond doing nothing more; hypotheses, with ranges.
 
     The effect of every combination of theories is simulated (32 worlds, each person anchored at the same score), and
@@ -79,20 +74,32 @@ def shares_of_theories(person: Person, plan: Plan) -> list[dict[str, Any]]:
         plan: the plan whose effect is shared out.
 
     Returns:
-        by theory: `points` (NRS at the week judged) and `share` of what the five carry together, 0-1.
+        `shares`, by theory `points` (NRS at the week judged) and `share` of the mean whole effect, 0-1; `rest`, the same
+        for what no theory carries; `whole`, points. No shares where the whole is too small to be shared out.
     """
     worlds = [absent for size in range(len(THEORIES) + 1) for absent in combinations(THEORIES, size)]
     with ThreadPoolExecutor(2) as threads:
         effects = dict(zip(worlds, threads.map(lambda absent: _effect(person.lacking(absent), plan), worlds),
                            strict=True))
-    points = {theory: shapley(theory, effects) for theory in THEORIES}
-    average = person.known.particles.average
-    groups = np.unique(average)
-    means = {t: np.array([np.mean(values[average == g]) for g in groups]) for t, values in points.items()}
-    carried = {t: np.maximum(m, 0.0) for t, m in means.items()}
-    total = np.maximum(sum(carried.values()), 1e-9)
-    return [{"theory": theory, "sentence": table()["theories"][theory], "share": _range(carried[theory] / total),
-             "points": _range(means[theory])} for theory in THEORIES]
+    whole = float(np.mean(effects[()]))
+    if whole < SMALLEST_SHARED_NRS:
+        return {"shares": [], "rest": None, "whole": _range(effects[()])}
+
+    def row(values: np.ndarray) -> dict[str, Any]:
+        points = _range(values)
+        return {"share": {key: float(np.clip(value / whole, 0.0, 1.0)) for key, value in points.items()},
+                "points": points}
+
+    shares = [{"theory": theory, "sentence": table()["theories"][theory]} | row(shapley(theory, effects))
+              for theory in THEORIES]
+    return {"shares": shares, "rest": {"label": table()["parts"]["context"]} | row(effects[tuple(THEORIES)]),
+            "whole": _range(effects[()])}
+
+
+def _range(values: Float[np.ndarray, "particles"]) -> dict[str, float]:
+    """Median and 80 % range of what this person may have: over the particles, which differ in traits and averages."""
+    low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
+    return {"low": float(low), "median": float(median), "high": float(high)}
 
 
 def shapley(player: str, worth: dict[tuple[str, ...], np.ndarray]) -> np.ndarray:
@@ -123,9 +130,3 @@ def _effect(person: Person, plan: Plan) -> np.ndarray:
     nothing, treated = (person.course(Plan(courses), week, size=size).nrs[row]
                         for courses, size in (((), None), (plan.courses, SIZE)))
     return np.asarray(nothing - treated)
-
-
-def _range(values: np.ndarray) -> dict[str, float]:
-    low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
-    return {"low": float(low), "median": float(median), "high": float(high)}
-

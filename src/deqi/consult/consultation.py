@@ -8,6 +8,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..body.system import equations_hash, parameters_hash
 from ..care import Needling, Plan, sentences
 from ..evidence import document, evidence_hash
@@ -15,18 +17,18 @@ from ..population import posterior
 from ..population.patients import phase_of
 from .assessment import Patient, load_patient
 from .at_work import METHOD, decomposition, needles_note, shares_of_theories
-from .forecast import Person, prepare
+from .forecast import Forecast, Person, prepare
 from .harms import versus_nsaid
 from .limits import limits_of
 from .options import Judged, compare, described, judge, table
 from .points import hazards
-from .review import review_now, review_rules
+from .review import given_up, review_now, review_rules
 from .screening import Applicability, Screening, applicability, screen
-from .tailoring import Search, Tried, reasons, trade_off, weights
+from .tailoring import Search, Tried, goals_reached, reasons, trade_off, weights
 from .tailoring import table as choices
 
 DRAWS = 768
-SCOUT_DRAWS = 128
+SCOUT_DRAWS = 192
 """Particles of the search and of the theories' worlds: enough for differences between worlds that share them."""
 VISITS_APART = 4
 FEWEST_MOVES = 0.02
@@ -88,24 +90,25 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
     person = prepare(patient, extent, draws=draws, seed=seed)
     scout = prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed + 1)
     judged = {option.id: option for option in compare(person, screening)}
-    found = Search(scout, screening).run()
+    review = review_now(person, screening)
+    found = Search(scout, screening, given_up(person, review)).run()
     nothing, acupuncture = judged["nothing"].forecast, judged["acupuncture"]
     assert nothing is not None
     tailored = None
     if found:
         chosen = judge(person, "tailored", found[0].plan)
         judged["tailored"] = chosen
-        tailored = _proposal(patient, screening, chosen, found)
+        tailored = _proposal(patient, screening, chosen, found, review)
     shown = acupuncture.plan if acupuncture.forecast is not None or not found else found[0].plan
     parts = [] if acupuncture.forecast is None else decomposition(
         person, nothing, acupuncture.plan, acupuncture.forecast)
     theories = {
         "status": "hypothesis", "calibration": posterior.status(), "method": METHOD,
-        "shares": shares_of_theories(scout, shown), "note": table()["theories_note"],
+        **shares_of_theories(scout, shown), "note": table()["theories_note"],
         "decomposition": parts, "needles_note": needles_note(parts),
     }
     return {"options": [described(option, nothing, patient) for option in judged.values()], "tailored": tailored,
-            "review": review_now(person), "theories": theories, "conditioning": conditioning(person)}
+            "review": review, "theories": theories, "conditioning": conditioning(person)}
 
 
 def conditioning(person: Person) -> dict[str, Any]:
@@ -117,7 +120,8 @@ def conditioning(person: Person) -> dict[str, Any]:
             "unused": list(past.unused)}
 
 
-def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: list[Tried]) -> dict[str, Any]:
+def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: list[Tried],
+              review: dict[str, Any] | None) -> dict[str, Any]:
     week, close, best = table()["judged_at_week"], choices()["nearly_as_good_points"]["value"], found[0]
     assert chosen.forecast is not None
     near: list[dict[str, str]] = []
@@ -130,14 +134,17 @@ def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: lis
             visits = other.plan.visits - best.plan.visits
             change = "the same visits" if visits == 0 else f"{abs(visits)} visits {'more' if visits > 0 else 'fewer'}"
             near.append({"plan": "; ".join(sentences(other.plan)), "difference": f"{more} of 100 better, {change}"})
+    idle = dict(table()["reasons"]["nothing"])
     off = 100.0 * float(chosen.forecast.improved(week).mean()) - best.reached["pain"]
     return {
-        "plan": [s[0].upper() + s[1:] for s in sentences(chosen.plan)], "label": chosen.label,
-        "reasons": reasons(found, screening), "nearly_as_good": near,
-        "review": review_rules(chosen.plan, chosen.forecast),
+        "plan": [s[0].upper() + s[1:] for s in sentences(chosen.plan)] if chosen.plan.courses else [idle["choice"]],
+        "label": chosen.label, "reasons": reasons(found, screening) if chosen.plan.courses else [idle],
+        "replaces": None if review is None else table()["replaces"], "nearly_as_good": near,
+        "review": review_rules(chosen.plan, chosen.forecast) if chosen.plan.courses else [],
         # the search ranks plans by few particles: differences are sharp there, levels are not, so all are moved alike
         "trade_off": trade_off(found, lambda one: one.reached["pain"] + off),
-        "goals": _goals(patient, best), "limits": list(limits_of(patient, screening)), "searched": len(found),
+        "goals": _goals(patient, chosen.forecast), "limits": list(limits_of(patient, screening)),
+        "searched": len(found),
         "prescription": _prescription(chosen.plan),
         "hazards": [asdict(finding) for finding in hazards(chosen.plan, patient)],
     }
@@ -149,15 +156,18 @@ def _unlike(a: Tried, b: Tried) -> bool:
             or abs(a.plan.visits - b.plan.visits) >= VISITS_APART)
 
 
-def _goals(patient: Patient, best: Tried) -> list[dict[str, Any]]:
+def _goals(patient: Patient, forecast: Forecast) -> list[dict[str, Any]]:
     """What the plan was chosen for: the patient's goals with their weights, and how many of 100 reach each."""
+    week = table()["judged_at_week"]
+    reached = goals_reached(forecast, week) | {"pain": 100.0 * float(forecast.improved(week).mean())}
+    if forecast.disability is not None and "function" in reached:
+        reached["function"] = 100.0 * float(np.mean(forecast.disability[week] <= 0.7 * forecast.disability[0]))
     rows = []
     for goal, weight in weights(patient).items():
-        row = choices()["goals"][goal]
-        reached = best.reached.get(goal)
-        missing = row.get("missing", "You gave no score for it, so pain stood for it.") if reached is None else None
+        row, count = choices()["goals"][goal], reached.get(goal)
+        missing = row.get("missing", "You gave no score for it, so pain stood for it.") if count is None else None
         rows.append({"goal": goal, "weight": round(weight, 2), "text": row["text"],
-                     "of_100": None if reached is None else round(reached), "note": missing})
+                     "of_100": None if count is None else round(count), "note": missing})
     return rows
 
 

@@ -95,15 +95,23 @@ class Forecast:
 
 
 def variance_between(values: Float[np.ndarray, "particles"], average: np.ndarray) -> float:
-    """Variance between the draws of the averages, beyond what their number of particles explains."""
+    """Variance between the draws of the averages, beyond what the few particles of each explain (one-way analysis of
+    variance with groups of unequal size)."""
     _, group = np.unique(average, return_inverse=True)
     size = np.bincount(group)
+    n, groups = len(values), len(size)
+    if groups < 2 or n <= groups:
+        return 0.0
     mean = np.bincount(group, values) / size
-    spread = np.bincount(group, np.square(values - mean[group]))
-    several = size > 1
-    within = np.mean(spread[several] / (size[several] - 1) / size[several]) if several.any() else 0.0
-    between = np.average(np.square(mean - np.average(mean, weights=size)), weights=size)
-    return max(float(between - within), 0.0)
+    within = float(np.sum(np.square(values - mean[group]))) / (n - groups)
+    between = float(np.sum(size * np.square(mean - values.mean()))) / (groups - 1)
+    return max((between - within) / ((n - np.sum(size**2) / n) / (groups - 1)), 0.0)
+
+
+def range_over_averages(values: Float[np.ndarray, "particles"], average: np.ndarray) -> dict[str, float]:
+    """Mean of something over the particles, with the 80 % range of it over the draws of the averages."""
+    middle, spread = float(np.mean(values)), 1.2816 * variance_between(values, average) ** 0.5
+    return {"low": middle - spread, "median": middle, "high": middle + spread}
 
 
 def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[str, Any]:

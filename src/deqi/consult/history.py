@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, floor
 
 import numpy as np
 from scipy.special import ndtr
@@ -14,7 +15,7 @@ from ..care.plan import Plan
 from ..population.averages import priors
 from ..population.filtering import Observation
 from ..population.patients import PHASES, Phase, Who, phase_of
-from .assessment import RANGES, PastCare, Patient
+from .assessment import RANGES, Patient
 from .screening import Applicability
 
 OLDEST_WEEKS = 104
@@ -48,14 +49,15 @@ def history_of(patient: Patient) -> History:
     because no equation turns one into the other for one person (`edelen2021_crosswalk_r2`)."""
     instrument = patient.disability.instrument if patient.disability else None
     alike = [s for s in patient.scores if s.outcome == "NRS" or s.outcome == instrument]
-    known = [s for s in alike if round(s.week) >= -OLDEST_WEEKS]
-    began = [ago for ago, courses in map(_had, patient.care_so_far) if courses]
-    weeks = max([0, *(-round(s.week) for s in known), *began])
+    oldest = _oldest(patient)
+    known = [s for s in alike if whole_week(s.week) >= -oldest]
+    began = [ago for ago, courses in _had(patient) if courses]
+    weeks = max([0, *(-whole_week(s.week) for s in known), *began])
     pain: dict[int, list[float]] = defaultdict(list)
     function: dict[int, list[float]] = defaultdict(list)
     for score in known:
-        if round(score.week) < 0:
-            (pain if score.outcome == "NRS" else function)[weeks + round(score.week)].append(score.value)
+        if whole_week(score.week) < 0:
+            (pain if score.outcome == "NRS" else function)[weeks + whole_week(score.week)].append(score.value)
     pain[weeks] = [patient.pain.week_average]
     if patient.disability is not None and patient.disability.score is not None:
         function[weeks] = [patient.disability.score]
@@ -67,9 +69,17 @@ def history_of(patient: Patient) -> History:
     scores += [Observation(week, value, disability=True) for week, value in able.items() if week]
     unused = [f"{name} scores are not used: today's score is of another questionnaire or was not given"
               for name in sorted({s.outcome for s in patient.scores if s not in alike})]
+    if any(whole_week(s.week) == 0 for s in known):
+        unused.append("scores of the last half week are not used beside today's, which looks back on them")
     if len(known) < len(alike):
-        unused.append(f"scores older than {OLDEST_WEEKS} weeks are not used: they say little about today")
+        unused.append(f"scores older than {oldest} weeks are not used: " + (
+            "they say little about today" if oldest == OLDEST_WEEKS else "this pain had not begun"))
     return History(weeks, at.get(0), able.get(0), tuple(scores), tuple(unused))
+
+
+def whole_week(week: float) -> int:
+    """The nearest whole week; a half goes to the later one."""
+    return floor(week + 0.5)
 
 
 def who_may_be(patient: Patient, applicability: Applicability, past: History) -> list[tuple[Who, float]]:
@@ -114,7 +124,7 @@ def rest_of(plan: Plan, weeks: float) -> Plan:
 def care_received(patient: Patient, past: History) -> tuple[Course, ...]:
     """The courses of care a person has had, weeks counted from the start of the past."""
     courses: list[Course] = []
-    for ago, had in map(_had, patient.care_so_far):
+    for ago, had in _had(patient):
         courses += shifted(had, past.weeks - ago)
     return tuple(courses)
 
@@ -124,11 +134,21 @@ def shifted(courses: Iterable[Course], weeks: float) -> list[Course]:
     return [replace(c, schedule=replace(c.schedule, start_week=c.schedule.start_week + weeks)) for c in courses]
 
 
-def _had(given: PastCare) -> tuple[int, Sequence[Course]]:
-    """How many weeks ago some care began that still counts, and its courses from then on."""
-    ago = -round(given.start_week)
-    before = max(ago - OLDEST_WEEKS, 0)
-    return ago - before, _received(rest_of(given.plan, before) if before else given.plan, ago - before)
+def _oldest(patient: Patient) -> int:
+    """The weeks that count: since this pain began, and no more than two years."""
+    weeks = patient.pain.duration_weeks
+    return OLDEST_WEEKS if weeks is None else min(OLDEST_WEEKS, ceil(weeks))
+
+
+def _had(patient: Patient) -> list[tuple[int, Sequence[Course]]]:
+    """Of all care that still counts, how many weeks ago it began and its courses from then on."""
+    found = []
+    for given in patient.care_so_far:
+        ago = -whole_week(given.start_week)
+        before = max(ago - _oldest(patient), 0)
+        plan = rest_of(given.plan, before) if before else given.plan
+        found.append((ago - before, _received(plan, ago - before)))
+    return found
 
 
 def _received(plan: Plan, weeks_ago: int) -> Sequence[Course]:

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..care import Needling, Plan, plan_from, sentences
 from .forecast import Forecast, Person
-from .history import rest_of
+from .history import rest_of, whole_week
+from .limits import permits
 from .options import table
-from .tailoring import SIZE
+from .screening import Screening
+from .tailoring import SIZE, kind_of
 
 FIRST_WEEK, LATER_WEEK, SESSION = 2, 6, 4
 """Reviews: the second week, which says more than everything known before; the fourth session; the sixth week."""
@@ -66,39 +68,49 @@ def review_rules(plan: Plan, forecast: Forecast) -> list[dict[str, Any]]:
     return rules
 
 
-def review_now(person: Person) -> dict[str, Any] | None:
+def review_now(person: Person, screening: Screening) -> dict[str, Any] | None:
     """What the scores under the care received say of going on with it; None where no care runs.
 
     The goal is 30 % less pain than when that care began, twelve weeks after its start (or four weeks from now, if that
-    is later). The chance of it is forecast with what is left of the care and without.
+    is later). The chance of it is forecast with what is left of the care and without. What screening or the person's
+    limits do not allow stops, and so does what has brought nothing by the sixth week.
+
+    Arguments:
+        person: with the care received and the scores since.
+        screening: of today.
     """
     given = [c for c in person.patient.care_so_far if c.plan.courses]
-    if not given or not person.past.scores:
+    if not given:
         return None
     latest = max(given, key=lambda c: c.start_week)
-    ago = -round(latest.start_week)
-    left = rest_of(latest.plan, ago)
-    start = _score_at(person, person.past.weeks - ago)
-    if not ago or start is None:
+    ago = -whole_week(latest.start_week)
+    left, start, now = rest_of(latest.plan, ago), _score_at(person, ago), person.patient.pain.week_average
+    if ago < 1 or start is None or not left.courses:
         return None
     week = max(table()["judged_at_week"] - ago, 4)
-    if not left.courses:
-        return None
-    going_on = person.forecast(left, week, size=SIZE)
-    stopping = person.forecast(plan_from("nothing"), week, size=SIZE)
     limit = 0.7 * start + 1e-9
-    on, off = (float(np.mean(f.nrs[week] <= limit)) for f in (going_on, stopping))
+    on, off = (float(np.mean(person.forecast(plan, week, size=SIZE).nrs[week] <= limit)) for plan in (left, Plan()))
     adds = round(100.0 * on) - round(100.0 * off)
-    verdict = ("carry_on" if (on >= LIKELY and adds >= 0) or adds >= 2 * WORTH_OF_100
-               else "stop" if on < UNLIKELY and adds < WORTH_OF_100 else "change")
-    return {"plan": sentences(left), "started_weeks_ago": ago, "score_then": start,
-            "score_now": person.patient.pain.week_average, "week": week,
-            "goal": f"{limit:.1f} or less".replace(".0 ", " "), "verdict": verdict,
+    not_allowed = permits(left, screening, person.patient)
+    no_better = ago >= LATER_WEEK and now >= start
+    if not_allowed or no_better or (on < UNLIKELY and adds < WORTH_OF_100):
+        verdict = "stop"
+    else:
+        verdict = "carry_on" if (on >= LIKELY and adds >= 0) or adds >= 2 * WORTH_OF_100 else "change"
+    return {"plan": sentences(left), "started_weeks_ago": ago, "score_then": start, "score_now": now, "week": week,
+            "goal": f"{limit:.1f} or less".replace(".0 ", " "), "verdict": verdict, "why": list(not_allowed),
             "of_100": {"going_on": round(100.0 * on), "stopping": round(100.0 * off)}}
 
 
-def _score_at(person: Person, week: int) -> float | None:
-    if week == 0:
-        return person.past.anchor
-    return next((s.value for s in person.past.scores if s.week == week and not s.disability), None)
+def given_up(person: Person, review: dict[str, Any] | None) -> frozenset[str]:
+    """The kinds of care that a review stopped because they brought nothing: no plan proposes them again."""
+    if review is None or review["verdict"] != "stop" or review["why"]:
+        return frozenset()
+    return frozenset(kind_of(c) for c in plan_from(review["plan"]).courses)
 
+
+def _score_at(person: Person, ago: int) -> float | None:
+    """The score when care began: of that week, or the nearest of the two before it."""
+    week, past = person.past.weeks - ago, person.past
+    known = {0: past.anchor} | {s.week: s.value for s in past.scores if not s.disability}
+    return next((known[w] for w in (week, week - 1, week - 2) if known.get(w) is not None), None)

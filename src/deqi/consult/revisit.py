@@ -24,7 +24,8 @@ def carried(patient: Patient, weeks: int, care: Plan) -> dict[str, Any]:
     Arguments:
         patient: as last assessed.
         weeks: since then, 1 to 104.
-        care: what was done from then on; an empty plan for nothing.
+        care: what was done from then on; an empty plan for nothing. The same care that ran before goes on, and is not
+            counted twice.
 
     Returns:
         a patient file's mapping without today's scores, to be asked on.
@@ -49,7 +50,9 @@ def carried(patient: Patient, weeks: int, care: Plan) -> dict[str, Any]:
         pain["duration_weeks"] = round(pain["duration_weeks"] + weeks, 2)
     given: list[dict[str, Any]] = [{"plan": sentences(c.plan), "start_week": c.start_week - weeks}
                                    for c in patient.care_so_far]
-    given += [{"plan": sentences(care), "start_week": -weeks}] if care.courses else []
+    running = any(sentences(c.plan) == sentences(care) and c.start_week + c.plan.end_week > 0.0
+                  for c in patient.care_so_far)
+    given += [{"plan": sentences(care), "start_week": -weeks}] if care.courses and not running else []
     if patient.date is not None:
         body["date"] = _later(patient.date, weeks)
     for changing in ("medicines", "function", "sleep", "mood", "work", "activity"):

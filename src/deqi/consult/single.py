@@ -13,6 +13,7 @@ from ..population import posterior
 from .assessment import Patient, load_patient
 from .consultation import DRAWS, conditioning, provenance
 from .forecast import prepare
+from .limits import permits
 from .screening import applicability, screen
 
 MOST_WEEKS = 104
@@ -59,7 +60,8 @@ def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed
     person = prepare(patient, extent, draws=draws, seed=seed)
     forecast = person.forecast(plan, max(max(weeks), 1))
     found["forecast"] = forecast.rows(weeks)
-    found["diagnostics"] |= {"draws": draws, **conditioning(person),
+    found["diagnostics"] |= {"draws": draws, "not_allowed": list(permits(plan, screening, patient)),
+                             **conditioning(person),
                              "variance": [forecast.split(week) for week in weeks if week]}
     return found
 
@@ -71,6 +73,9 @@ def lines(found: dict[str, Any]) -> list[str]:
     head = [f"screening: {status}", *told[:6]]
     if not found["forecast"]:
         return [*head, "no numeric forecast: " + "; ".join(found["diagnostics"]["reasons"])]
+    not_allowed = found["diagnostics"]["not_allowed"]
+    if not_allowed:
+        head.append(f"NOT A PLAN FOR THIS PERSON: {' '.join(not_allowed)}")
     rows = [f"plan: {'; '.join(found['plan']) or 'no further treatment'}",
             "week  outcome   mean   80 % range    30 % better   important change"]
     for row in found["forecast"]:

@@ -73,11 +73,13 @@ class Search:
     Arguments:
         person: with the particles that plans are tried on.
         screening: what no plan may contain.
+        given_up: kinds of care that have brought this person nothing.
         tried: by the plan's sentences, in the order of trying; None where a plan is not allowed.
     """
 
     person: Person
     screening: Screening
+    given_up: frozenset[str] = frozenset()
     tried: dict[tuple[str, ...], Tried | None] = field(default_factory=dict)
 
     def run(self) -> list[Tried]:
@@ -107,9 +109,9 @@ class Search:
             key = tuple(sentences(plan))
             if key in self.tried or key in fresh:
                 continue
-            if plan.courses and permits(plan, self.screening, self.person.patient):
+            if self._refused(plan):
                 self.tried[key] = None
-            elif plan.courses:
+            else:
                 fresh[key] = (choices, plan)
         with ThreadPoolExecutor(2) as threads:
             self.tried |= zip(fresh, threads.map(lambda one: judge(self.person, *one), fresh.values()), strict=True)
@@ -119,14 +121,15 @@ class Search:
 
     def _open(self, choices: Choices) -> Choices:
         """The choices if they are allowed; else with the first points, number and spacing of needles that are."""
-        if choices["mode"] == "none" or not self._refused(choices):
+        if choices["mode"] == "none" or not self._refused(plan_of(choices)):
             return choices
         parts = {name: table()["parts"][name]["choices"] for name in FITTED}
         others = (choices | dict(zip(FITTED, mix, strict=True)) for mix in product(*(parts[name] for name in FITTED)))
-        return next((other for other in others if not self._refused(other)), choices)
+        return next((other for other in others if not self._refused(plan_of(other))), choices)
 
-    def _refused(self, choices: Choices) -> bool:
-        return bool(permits(plan_of(choices), self.screening, self.person.patient))
+    def _refused(self, plan: Plan) -> bool:
+        return bool(self.given_up & {kind_of(c) for c in plan.courses}
+                    or permits(plan, self.screening, self.person.patient))
 
 
 def first_choices() -> Choices:
@@ -197,8 +200,13 @@ def weights(patient: Patient) -> dict[str, float]:
 
 
 def benefit(reached: Mapping[str, float], patient: Patient) -> float:
-    """Goals reached, weighted; goals without a number leave their weight to the others."""
-    counted = {name: weight for name, weight in weights(patient).items() if name in reached} or {"pain": 1.0}
+    """Goals reached, weighted. Pain stands for a goal whose score was not given; a goal that deqi has no number for
+    leaves its weight to the others."""
+    wanted = weights(patient)
+    counted = {name: weight for name, weight in wanted.items() if name in reached}
+    unscored = sum(weight for name, weight in wanted.items()
+                   if name not in reached and "missing" not in table()["goals"][name])
+    counted["pain"] = counted.get("pain", 0.0) + (unscored if counted or unscored else 1.0)
     return sum(weight * reached[name] for name, weight in counted.items()) / sum(counted.values())
 
 

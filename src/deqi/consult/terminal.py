@@ -71,10 +71,13 @@ def _pieces(result: Mapping[str, Any]) -> Iterator[RenderableType]:
     tailored = result["tailored"]
     now = result.get("review")
     if now:
-        yield _say(f"{care_under_way(now)} {t['review']['verdicts'][now['verdict']]}")
+        why = " ".join(now.get("why", []))
+        yield _say(f"{care_under_way(now)} {t['review']['verdicts'][now['verdict']]} {why}".strip())
     if tailored:
         yield _say(t["headings"]["plan"], "bold")
         yield from (_item(step) for step in tailored["plan"])
+        if tailored.get("replaces"):
+            yield _say(tailored["replaces"])
         yield _say(t["plan"]["device"], "dim")
         yield _say(t["headings"]["review"], "bold")
         yield from (_item(t["terminal"]["rule"].format(**{**row, "week": number(row["week"])}))

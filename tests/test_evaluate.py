@@ -69,7 +69,12 @@ def test_a_score_at_an_edge_counts_by_the_share_that_the_interval_needs() -> Non
 
 def test_a_plain_prediction_stays_on_the_scale_and_in_whole_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
-    monkeypatch.setattr(room, "score", lambda draws, y: seen.append(draws) or {})
+
+    def noted(draws: np.ndarray, y: float) -> dict[str, float]:
+        seen.append(draws)
+        return {}
+
+    monkeypatch.setattr(room, "score", noted)
     comparators([*predictions(20), *predictions(1, last=0.0, mean=0.0)])
     assert all(np.all(draws == np.round(draws)) and draws.min() >= 0.0 and draws.max() <= 10.0 for draws in seen)
     seen.clear()

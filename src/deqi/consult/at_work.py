@@ -74,7 +74,7 @@ def shares_of_theories(person: Person, plan: Plan) -> dict[str, Any]:
         plan: the plan whose effect is shared out.
 
     Returns:
-        `shares`, by theory `points` (NRS at the week judged) and `share` of the mean whole effect, 0-1; `rest`, the same
+        `shares`, by theory `points` (NRS at the week judged) and `share` of the whole effect, 0-1; `rest`, the same
         for what no theory carries; `whole`, points. No shares where the whole is too small to be shared out.
     """
     worlds = [absent for size in range(len(THEORIES) + 1) for absent in combinations(THEORIES, size)]

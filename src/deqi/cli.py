@@ -233,7 +233,7 @@ def predict(trial: Annotated[Path, typer.Argument(metavar="TRIAL.yaml", help="tr
     """Predict what a trial would report, arm by arm, with its sampling error and the spread between trials."""
     from .calibrate import predict as room
 
-    _check_places(json_path)
+    _check_places(json_path, inputs=(trial,))
     _warn_if_stale()
     with _working("predicting the trial", json_path):
         found = room.predict_file(trial, seed=seed)
@@ -278,7 +278,7 @@ def theories(experiments: Annotated[Path | None, typer.Option("--experiments", m
     """Put the theories on trial: every published experiment, with the whole model and without each theory."""
     from .theories import experiment, scoreboard
 
-    _check_places(report, json_path)
+    _check_places(report, json_path, inputs=(experiments,))
     asked = experiment.shipped() if experiments is None else experiment.load(experiments)
     chosen = scoreboard.of_theory(asked, theory)
     if not chosen:

@@ -147,11 +147,11 @@ def _had(patient: Patient) -> list[tuple[int, Sequence[Course]]]:
         ago = -whole_week(given.start_week)
         before = max(ago - _oldest(patient), 0)
         plan = rest_of(given.plan, before) if before else given.plan
-        found.append((ago - before, _received(plan, ago - before)))
+        found.append((ago - before, received(plan, ago - before)))
     return found
 
 
-def _received(plan: Plan, weeks_ago: int) -> Sequence[Course]:
+def received(plan: Plan, weeks_ago: int) -> Sequence[Course]:
     """What a person has had of a plan that began some weeks ago."""
     had = []
     for course in plan.courses:

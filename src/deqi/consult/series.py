@@ -15,7 +15,7 @@ import numpy as np
 from ..care import Plan, plan_from
 from ..errors import InputError
 from .assessment import Patient, parse_patient
-from .history import _received, rest_of
+from .history import received, rest_of
 from .symptoms import WEEKS_PER_YEAR
 
 LARGEST_ROWS = 1_000_000
@@ -223,7 +223,7 @@ def _care_before(series: Series, origin: int) -> list[dict[str, Any]]:
     began = [k for k in range(origin) if k == 0 or series.care[k] != series.care[k - 1]]
     care = []
     for k, following in pairwise([*began, origin]):
-        had = _received(_plan(series.care[k]), series.weeks[following] - series.weeks[k])
+        had = received(_plan(series.care[k]), series.weeks[following] - series.weeks[k])
         if had:
             care.append({"plan": Plan(tuple(had)), "start_week": series.weeks[k] - series.weeks[origin]})
     return care

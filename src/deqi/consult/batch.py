@@ -49,7 +49,7 @@ def run_batch(source: Path, target: Path, weeks: Sequence[int], *, seed: int) ->
                          accepted="a JSON Lines file") from None
     with (stream, replacing(target) as draft,
           draft.open("w", encoding="utf-8", errors="backslashreplace") as out,  # a lone surrogate, as JSON escapes it
-          ThreadPoolExecutor(os.cpu_count() or 1) as threads):
+          ThreadPoolExecutor(1 + (os.cpu_count() or 1)) as threads):
         def one(line: tuple[int, str]) -> dict[str, Any]:
             return _one(*line, source.name, weeks, seed)
 

@@ -22,7 +22,7 @@ LARGEST_K = 0.7
 """Pareto k above which weights are not trusted (Vehtari et al. 2024)."""
 FEWEST_EFFECTIVE = 100.0
 """Effective particles below which they are moved too; a quantile of the tails needs so many. Assumed."""
-MOVES = 3
+MOVES = 2
 """Metropolis-Hastings steps at each degree."""
 WANTED_ACCEPTANCE = 0.25
 MOST_DEGREES = 40

@@ -28,7 +28,7 @@ from .tailoring import Search, Tried, goals_reached, reasons, trade_off, weights
 from .tailoring import table as choices
 
 DRAWS = 768
-SCOUT_DRAWS = 192
+SCOUT_DRAWS = 256
 """Particles of the search and of the theories' worlds: enough for differences between worlds that share them."""
 VISITS_APART = 4
 FEWEST_MOVES = 0.02

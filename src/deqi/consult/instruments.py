@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import PlainValidator
 
 from deqi.consult.fields import in_range, listed, nearest, refuse
 from deqi.evidence import fact
+from deqi.tables import shipped
 
 ROUNDING = 0.05  # a mean is often written with one decimal
 ITEMS_AND_TOTAL = "the items or the total, or both that agree"
@@ -200,8 +200,5 @@ def _with_total(instrument: Instrument, scores: dict[str, float]) -> dict[str, f
     return scores | {"total": total}
 
 
-@cache
 def _table() -> dict[str, Any]:
-    text = (Path(__file__).parent / "instruments.yaml").read_text(encoding="utf-8")
-    table: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return table
+    return shipped(Path(__file__).with_name("instruments.yaml"))

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from deqi.consult.answers import understood
 from deqi.consult.intake import answer_to, check, counterpart, is_due, placed, unanswered
@@ -17,6 +14,7 @@ from deqi.consult.questions import Question, questions, sections
 from deqi.consult.screening import Screening, screen
 from deqi.errors import InputError
 from deqi.evidence import exists, fact
+from deqi.tables import shipped
 
 Ask = Callable[[str], str | None]
 REFERRALS = ("urgent", "routine")
@@ -182,7 +180,5 @@ def _open(left: list[Question]) -> list[str]:
     return said
 
 
-@cache
 def _words() -> dict[str, Any]:
-    words: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "interview.yaml").read_text(encoding="utf-8"))
-    return words
+    return shipped(Path(__file__).with_name("interview.yaml"))

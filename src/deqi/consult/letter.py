@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from deqi.consult.rules import table
 from deqi.consult.wording import duration, number, plain, texts
+from deqi.tables import shipped
 
+HERE = Path(__file__).parent
 Result = Mapping[str, Any]
 
 
-@cache
 def words() -> dict[str, Any]:
     """Return the fixed words of the letter, `letter.yaml`."""
-    return _read("letter.yaml")
+    return shipped(HERE / "letter.yaml")
 
 
-@cache
 def practitioner() -> dict[str, Any]:
     """Return who is qualified to needle and what to ask them, each line with its source, `practitioner.yaml`."""
-    return _read("practitioner.yaml")
+    return shipped(HERE / "practitioner.yaml")
 
 
 def letter(result: Result) -> dict[str, Any]:
@@ -147,8 +144,3 @@ def _forecast(result: Result) -> str:
     low, high = better["range_average"]
     return str(w["forecast"].format(week=number(option["benefit"]["week"]), count=number(better["with"], 0),
                                     without=number(better["without"], 0), low=number(low, 0), high=number(high, 0)))
-
-
-def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(files(__package__).joinpath(name).read_text(encoding="utf-8"))
-    return found

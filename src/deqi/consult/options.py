@@ -1,9 +1,8 @@
-"""The options side by side: chances with and without, harms, time, and when to look again."""
+"""The options side by side: chances with and without, harms, and time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..care import Medicine, Needling, Plan, UsualCare, plan_from, sentences
 from ..population import posterior
+from ..tables import shipped
 from .assessment import Patient
 from .forecast import CLEARLY_WORSE, MINIMAL_IMPORTANT_CHANGE, Forecast, Person, variance_between
 from .harms import harms
@@ -19,12 +19,9 @@ from .screening import Screening
 from .tailoring import SIZE, active_hours
 
 
-@cache
 def table() -> dict[str, Any]:
-    """Options, search and words, `options.yaml`."""
-    import yaml
-
-    return yaml.load(Path(__file__).with_name("options.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    """Options and words, `options.yaml`."""
+    return shipped(Path(__file__).with_name("options.yaml"))
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deqi.consult.fields import listed, nearest
 from deqi.consult.instruments import known
 from deqi.consult.rules import table
 from deqi.errors import InputError
+from deqi.tables import shipped
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,5 @@ def _mentioned(expression: Any) -> set[str]:
     return set().union(*map(_mentioned, parts))
 
 
-@cache
 def _table() -> dict[str, Any]:
-    text = (Path(__file__).parent / "questions.yaml").read_text(encoding="utf-8")
-    rows: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return rows
+    return shipped(Path(__file__).with_name("questions.yaml"))

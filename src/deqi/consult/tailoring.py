@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..care import Exercise, Heat, Needling, Plan, plan_from, sentences
+from ..tables import shipped
 from .assessment import Patient
 from .forecast import Forecast, Person
 from .limits import permits
@@ -35,12 +36,9 @@ WISHES = {"needles": "needling", "exercise": "exercise", "heat": "heat"}
 Choices = dict[str, str]
 
 
-@cache
 def table() -> dict[str, Any]:
     """Parts, choices, goals and burdens, `tailoring.yaml`."""
-    import yaml
-
-    return yaml.load(Path(__file__).with_name("tailoring.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return shipped(Path(__file__).with_name("tailoring.yaml"))
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-import yaml
+from deqi.tables import shipped
 
 
-@cache
 def texts() -> dict[str, Any]:
     """Return every fixed word of page and terminal, as `texts.yaml` holds them."""
-    file = files(__package__).joinpath("texts.yaml")
-    words: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return words
+    return shipped(Path(__file__).with_name("texts.yaml"))
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -8,27 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deqi.consult.rules import table as rules
+from deqi.tables import shipped
 
 HERE = Path(__file__).parent
+TABLE = HERE / "fhir.yaml"
 Concept = Mapping[str, Any]
 
 
-@cache
 def table() -> dict[str, Any]:
     """The code tables."""
-    rows: dict[str, Any] = yaml.safe_load((HERE / "fhir.yaml").read_text(encoding="utf-8"))
-    return rows
+    return shipped(TABLE)
 
 
 @cache
 def snomed() -> dict[str, Any]:
     """The SNOMED CT codes; empty where their file was left out."""
     path = HERE / "fhir_snomed.yaml"
-    rows: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return rows
+    return shipped(path) if path.exists() else {}
 
 
 def codes(concept: Concept, system: str) -> list[str]:

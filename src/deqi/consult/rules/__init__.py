@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from deqi.tables import shipped
 
+HERE = Path(__file__).parent
 Facts = Mapping[str, bool | None]
 
 
-@cache
 def table(name: str) -> dict[str, Any]:
-    """One table of rules, read once.
+    """One table of rules.
 
     Arguments:
         name: `facts`, `red_flags`, `contraindications`, `applicability` or `harms`.
     """
-    text = (Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8")
-    rows: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return rows
+    return shipped(HERE / f"{name}.yaml")
 
 
 def question_ids(group: str) -> tuple[str, ...]:

@@ -112,10 +112,10 @@ def test_whatever_a_rule_forbids_the_search_never_proposes(
     rng = np.random.default_rng(2)
 
     def by_lot(person: Any, choices: Any, plan: Any) -> Tried:
-        return Tried(choices, plan, None, {"pain": 50.0}, 0.0, float(rng.uniform(0, 100)), 0.0)  # type: ignore[arg-type]
+        return Tried(choices, plan, None, {"pain": 50.0}, 0.0, float(rng.uniform(0, 100)), 0.0)
 
     monkeypatch.setattr(tailoring, "judge", by_lot)
-    found = Search(SimpleNamespace(patient=one), screen(one)).run()  # type: ignore[arg-type]  # nothing else is read
+    found = Search(SimpleNamespace(patient=one), screen(one)).run()  # nothing else is read
     for tried in found:
         assert permits(tried.plan, screen(one), one) == ()
         assert not set(banned) & set().union(*(contents(course) for course in tried.plan.courses))
@@ -217,8 +217,8 @@ def test_a_review_stops_what_brought_nothing_by_the_sixth_week_and_proposes_it_n
     person = ready(one)
     review = review_now(person, screen(one))
     assert review is not None and review["verdict"] == "stop" and not review["why"]
-    assert given_up(person, review) == {"needling"}
-    found = Search(person, screen(one), given_up(person, review)).run()
+    assert given_up(review) == {"needling"}
+    found = Search(person, screen(one), given_up(review)).run()
     assert not any(isinstance(c, Needling) for tried in found for c in tried.plan.courses)
 
 

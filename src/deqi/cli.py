@@ -167,7 +167,7 @@ def evaluate(scores: Annotated[Path | None, typer.Argument(metavar="SCORES.csv",
         raise InputError("one of the two is needed", field="SCORES.csv", found=str(scores) if scores else None,
                          accepted="a table of scores, or --synthetic N")
     from .consult import evaluate as room
-    from .consult.consultation import provenance
+    from .consult.provenance import provenance
 
     _check_places(json_path, inputs=(scores,))
     _warn_if_stale()

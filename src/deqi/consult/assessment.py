@@ -152,18 +152,17 @@ class Patient(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        began, weeks = self.pain.started_at_age, self.pain.duration_weeks
-        oldest = max([0.0, *(-s.week for s in self.scores), *(-c.start_week for c in self.care_so_far)])
         if self.sex == "male" and self.conditions.get("pregnancy"):
             raise refuse("a man who is pregnant", "another sex, or false", True, "conditions.pregnancy")
         if self.age is None:
             return self
-        if oldest > (self.age + 1) * WEEKS_PER_YEAR:
+        began, weeks, most = self.pain.started_at_age, self.pain.duration_weeks, (self.age + 1) * WEEKS_PER_YEAR
+        oldest = max([0.0, *(-s.week for s in self.scores), *(-c.start_week for c in self.care_so_far)])
+        if oldest > most:
             raise refuse(f"younger than the record: a score or care is from {oldest:g} weeks ago",
                          "an age that goes with it", self.age, "age")
         if began is not None and began > self.age:
             raise refuse("later than today", f"at most the age, {self.age:g}", began, "pain.started_at_age")
-        most = (self.age + 1) * WEEKS_PER_YEAR
         if weeks is not None and weeks > most:
             raise refuse("longer than a life", f"at most {most:.0f} weeks", weeks, "pain.duration_weeks")
         return self

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import asdict, dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..body.system import equations_hash, parameters_hash
 from ..care import Needling, Plan, sentences
-from ..evidence import document, evidence_hash
+from ..evidence import document
 from ..population import posterior
 from ..population.patients import phase_of
 from .assessment import Patient, load_patient
 from .at_work import METHOD, decomposition, needles_note, shares_of_theories
-from .forecast import Forecast, Person, prepare
+from .forecast import DRAWS, Forecast, prepare
 from .harms import versus_nsaid
 from .limits import limits_of
-from .options import Judged, compare, described, judge, table
+from .options import Judged, compare, described, judge, steps, table
 from .points import hazards
+from .provenance import provenance
 from .review import given_up, review_now, review_rules
 from .screening import Applicability, Screening, applicability, screen
-from .tailoring import Search, Tried, goals_reached, reasons, trade_off, weights
+from .tailoring import Search, Tried, goals_reached, how_many, reasons, trade_off, weights
 from .tailoring import table as choices
 
-DRAWS = 768
 SCOUT_DRAWS = 256
 """Particles of the search and of the theories' worlds: enough for differences between worlds that share them."""
 VISITS_APART = 4
-FEWEST_MOVES = 0.02
-"""Share of accepted moves below which the particles have not found their way to the scores."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
     scout = prepare(patient, extent, draws=SCOUT_DRAWS, seed=seed + 1)
     judged = {option.id: option for option in compare(person, screening)}
     review = review_now(person, screening)
-    found = Search(scout, screening, given_up(person, review)).run()
+    found = Search(scout, screening, given_up(review)).run()
     nothing, acupuncture = judged["nothing"].forecast, judged["acupuncture"]
     assert nothing is not None
     tailored = None
@@ -108,16 +103,7 @@ def _forecasts(patient: Patient, screening: Screening, extent: Applicability, se
         "decomposition": parts, "needles_note": needles_note(parts),
     }
     return {"options": [described(option, nothing, patient) for option in judged.values()], "tailored": tailored,
-            "review": review, "theories": theories, "conditioning": conditioning(person)}
-
-
-def conditioning(person: Person) -> dict[str, Any]:
-    """How the earlier scores were let in."""
-    known, past = person.known, person.past
-    return {"weeks": past.weeks, "scores": len(past.scores) + (past.anchor is not None),
-            "effective_draws": round(known.effective, 1), "pareto_k": None if known.k == -inf else round(known.k, 2),
-            "moved": known.degrees > 0, "degenerate": known.degrees > 0 and known.accepted < FEWEST_MOVES,
-            "unused": list(past.unused)}
+            "review": review, "theories": theories, "conditioning": person.conditioning()}
 
 
 def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: list[Tried],
@@ -129,15 +115,14 @@ def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: lis
     for other in found[1:]:
         if best.utility - other.utility <= close and len(near) < 3 and all(_unlike(other, one) for one in named):
             named.append(other)
-            gap = round(other.reached["pain"] - best.reached["pain"])
-            more = "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
             visits = other.plan.visits - best.plan.visits
             change = "the same visits" if visits == 0 else f"{abs(visits)} visits {'more' if visits > 0 else 'fewer'}"
-            near.append({"plan": "; ".join(sentences(other.plan)), "difference": f"{more} of 100 better, {change}"})
+            near.append({"plan": "; ".join(sentences(other.plan)),
+                         "difference": f"{how_many(other, best)} of 100 better, {change}"})
     idle = dict(table()["reasons"]["nothing"])
     off = 100.0 * float(chosen.forecast.improved(week).mean()) - best.reached["pain"]
     return {
-        "plan": [s[0].upper() + s[1:] for s in sentences(chosen.plan)] if chosen.plan.courses else [idle["choice"]],
+        "plan": steps(chosen.plan) if chosen.plan.courses else [idle["choice"]],
         "label": chosen.label, "reasons": reasons(found, screening) if chosen.plan.courses else [idle],
         "replaces": None if review is None else table()["replaces"], "nearly_as_good": near,
         "review": review_rules(chosen.plan, chosen.forecast) if chosen.plan.courses else [],
@@ -222,16 +207,3 @@ def _guidelines(patient: Patient) -> dict[str, list[dict[str, str]]]:
         body = next(entry["body"] for entry in document("guidelines")["entries"] if entry["id"] == row["source"])
         sides[row["side"]].append({"body": body, "statement": row["statement"], "source": row["source"]})
     return sides
-
-
-def provenance(seed: int, draws: int) -> dict[str, Any]:
-    """What made a result: version, hashes of equations and evidence, posterior, seed, date."""
-    from .. import __version__
-
-    return {"version": __version__, **posterior.provenance(),
-            "parameters": "fitted to laboratory experiments, then to trials" if posterior.stamp()
-            else "fitted to laboratory experiments, not yet calibrated on trials",
-            "equations": equations_hash()[:16], "laboratory": parameters_hash()[:16],
-            "evidence": evidence_hash()[:16], "seed": seed, "patients": draws,
-            "date": datetime.date.today().isoformat(), "funding": table()["funding"],
-            "update_policy": table()["update_policy"]}

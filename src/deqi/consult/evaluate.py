@@ -7,7 +7,7 @@ spread is that of its errors in *other* people, kept to the scale and to whole s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -78,13 +78,12 @@ def predict_next(series: Series, origin: int, patient: Patient, rest: Plan, seed
                       known[-1], float(np.mean(known)), forecast.nrs[ahead])
 
 
-def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], Any] = lambda _: None) -> dict[str, Any]:
+def evaluate(people: Sequence[Series], *, seed: int = 1) -> dict[str, Any]:
     """Predict every score but the first from those before it, and judge.
 
     Arguments:
         people: their scores.
         seed: of every random number.
-        told: called with the number of predictions made.
 
     Returns:
         `groups`: by care and extent, and all together, the figures of deqi and of the comparators (None where there
@@ -100,14 +99,9 @@ def evaluate(people: Sequence[Series], *, seed: int = 1, told: Callable[[int], A
             for number, (one, origin) in enumerate(places)]
     if not work:
         raise InputError("nobody has scores of two weeks", accepted="at least two weeks of one person")
-    found: list[Prediction] = []
-    left_out = 0
     with ThreadPoolExecutor(2) as threads:
-        for done, made in enumerate(threads.map(lambda w: predict_next(*w), work), 1):
-            left_out += made is None
-            found += [made] if made is not None else []
-            told(done)
-    return {"groups": _judged(found), "predictions": len(found), "left_out": left_out}
+        found = [made for made in threads.map(lambda w: predict_next(*w), work) if made is not None]
+    return {"groups": _judged(found), "predictions": len(found), "left_out": len(work) - len(found)}
 
 
 def _judged(found: list[Prediction]) -> list[dict[str, Any]]:

@@ -68,6 +68,12 @@ def number(low: float, high: float, *, whole: bool = False) -> PlainValidator:
     return PlainValidator(lambda value: in_range(value, low, high, whole=whole))
 
 
+def vas_points(text: str) -> float | None:
+    """Points of the NRS for a VAS with its unit, such as `60 mm`; None for any other text."""
+    line = VAS.fullmatch(text.strip()[:40])
+    return None if line is None else float(line[1]) / MM_PER_POINT[line[2]]
+
+
 def pain_score() -> PlainValidator:
     """Accept pain on the NRS, 0 to 10, or on a VAS as text with its unit, which becomes the NRS.
 
@@ -76,8 +82,7 @@ def pain_score() -> PlainValidator:
     accepted = 'a number from 0 to 10, or text with the unit of a VAS: "60 mm" (0 to 100) or "6 cm" (0 to 10)'
 
     def check(value: object) -> float:
-        line = VAS.fullmatch(value.strip()[:40]) if isinstance(value, str) else None
-        points = value if line is None else float(line[1]) / MM_PER_POINT[line[2]]
+        points = vas_points(value) if isinstance(value, str) else value
         if isinstance(points, bool) or not isinstance(points, int | float):
             raise refuse("not a number", accepted, value)
         if not 0 <= points <= 10:  # NaN neither

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,14 @@ QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 MINIMAL_IMPORTANT_CHANGE = {"NRS": 2.0, "RMDQ": 5.0, "ODI": 10.0}
 """Points of improvement within one person (fact `ostelo2008_mic`)."""
 CLEARLY_WORSE = 2.0
+EIGHTY = 1.2816
+"""Standard deviations on each side of the middle that hold 80 of 100."""
 GAINS = {"RMDQ": "gain_rmdq", "ODI": "gain_odi"}
 """The average that says how many points of a questionnaire go with a point of disability."""
+DRAWS = 768
+"""Particles of one person."""
+FEWEST_MOVES = 0.02
+"""Share of accepted moves below which the particles have not found their way to the scores."""
 REPLICATES = 3
 """Futures of each particle: days and spells are most of the spread and cost little."""
 BLOCK = 256
@@ -78,7 +85,7 @@ class Forecast:
 
     def improved(self, week: int) -> np.ndarray:
         """Whether pain has fallen by at least 30 % of today's reported score, shape (futures,)."""
-        return (self.baseline > 0.0) & (self.nrs[week] <= 0.7 * self.baseline + 1e-9)
+        return (self.baseline > 0.0) & (self.nrs[week] <= much_less(self.baseline))
 
     def split(self, week: int) -> dict[str, float]:
         """Where the spread of the reported score at a week comes from: SDs in points of NRS whose squares add up.
@@ -92,6 +99,11 @@ class Forecast:
         between = min(variance_between(lives.mean(axis=0), self.average), total - days)
         return {"week": week, "sd_total": total**0.5, "sd_people": max(total - days - between, 0.0) ** 0.5,
                 "sd_days": days**0.5, "sd_parameters": between**0.5}
+
+
+def much_less(score: float) -> float:
+    """The highest score that is at least 30 % less."""
+    return 0.7 * score + 1e-9
 
 
 def variance_between(values: Float[np.ndarray, "particles"], average: np.ndarray) -> float:
@@ -110,7 +122,7 @@ def variance_between(values: Float[np.ndarray, "particles"], average: np.ndarray
 
 def range_over_averages(values: Float[np.ndarray, "particles"], average: np.ndarray) -> dict[str, float]:
     """Mean of something over the particles, with the 80 % range of it over the draws of the averages."""
-    middle, spread = float(np.mean(values)), 1.2816 * variance_between(values, average) ** 0.5
+    middle, spread = float(np.mean(values)), EIGHTY * variance_between(values, average) ** 0.5
     return {"low": middle - spread, "median": middle, "high": middle + spread}
 
 
@@ -118,7 +130,7 @@ def _row(outcome: str, week: int, values: np.ndarray, baseline: float) -> dict[s
     return {
         "week": week, "outcome": outcome, "mean": float(np.mean(values)), "sd": float(np.std(values)),
         "quantiles": {str(q): float(x) for q, x in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)},
-        "p_improved_30pct": float(np.mean(values <= 0.7 * baseline + 1e-9)) if baseline > 0 else 0.0,
+        "p_improved_30pct": float(np.mean(values <= much_less(baseline))) if baseline > 0 else 0.0,
         "p_mic": float(np.mean(values <= baseline - MINIMAL_IMPORTANT_CHANGE[outcome] + 1e-9)),
     }
 
@@ -150,6 +162,15 @@ class Person:
     def received(self) -> tuple[Course, ...]:
         """The care of the past."""
         return care_received(self.patient, self.past)
+
+    def conditioning(self) -> dict[str, Any]:
+        """How the earlier scores were let in."""
+        known, past = self.known, self.past
+        return {"weeks": past.weeks, "scores": len(past.scores) + (past.anchor is not None),
+                "effective_draws": round(known.effective, 1),
+                "pareto_k": None if known.k == -inf else round(known.k, 2),
+                "moved": known.degrees > 0, "degenerate": known.degrees > 0 and known.accepted < FEWEST_MOVES,
+                "unused": list(past.unused)}
 
     def lacking(self, theories: Sequence[str]) -> Person:
         """The same person in a world without some theories."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..care import Medicine, Needling, Plan, UsualCare, plan_from, sentences
+from ..care import Medicine, Needling, Plan, plan_from, sentences
 from ..population import posterior
 from ..tables import shipped
 from .assessment import Patient
-from .forecast import CLEARLY_WORSE, MINIMAL_IMPORTANT_CHANGE, Forecast, Person, variance_between
+from .forecast import CLEARLY_WORSE, EIGHTY, MINIMAL_IMPORTANT_CHANGE, Forecast, Person, variance_between
 from .harms import harms
 from .limits import adapt
 from .screening import Screening
@@ -66,7 +66,7 @@ def described(option: Judged, yardstick: Forecast, patient: Patient) -> dict[str
     kinds = plan_kinds(option.plan)
     common = {
         "id": option.id, "label": option.label,
-        "plan": [sentence[0].upper() + sentence[1:] for sentence in sentences(option.plan)],
+        "plan": steps(option.plan),
         "available": option.forecast is not None, "why_not": option.why_not, "notes": list(option.notes),
         "harms": harms(kinds, patient),
         "burden": {"visits": option.plan.visits, "practitioner_hours": round(option.plan.visit_hours, 1),
@@ -94,6 +94,11 @@ def described(option: Judged, yardstick: Forecast, patient: Patient) -> dict[str
     return common | {"forecast": ours.rows(weeks), "benefit": benefit, "uncertainty": ours.split(week)}
 
 
+def steps(plan: Plan) -> list[str]:
+    """A plan as sentences that stand alone."""
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences(plan)]
+
+
 def plan_kinds(plan: Plan) -> list[str]:
     """The kinds of care in a plan, as the table of harms names them."""
     kinds = []
@@ -102,8 +107,6 @@ def plan_kinds(plan: Plan) -> list[str]:
             kinds += ["needling"] + (["electro"] if course.mode == "electro" else [])
         elif isinstance(course, Medicine):
             kinds.append("nsaid" if course.name == "nsaid" else "medicine")
-        elif isinstance(course, UsualCare):
-            kinds.append("usual_care")
         else:
             kinds.append(course.care)
     return kinds or ["nothing"]
@@ -121,5 +124,5 @@ def _range_of_average(forecast: Forecast, week: int) -> list[int]:
     """80 % range of the share of people who improve, over what is unsure about averages: the spread between draws of
     the averages, and the error of so many particles."""
     share = forecast.by_particle(forecast.improved(week)).mean(axis=0)
-    spread = 1.2816 * np.sqrt(variance_between(share, forecast.average) + share.var() / len(share))
+    spread = EIGHTY * np.sqrt(variance_between(share, forecast.average) + share.var() / len(share))
     return [round(100.0 * float(np.clip(share.mean() + side * spread, 0.0, 1.0))) for side in (-1.0, 1.0)]

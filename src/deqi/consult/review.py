@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..care import Needling, Plan, plan_from, sentences
-from .forecast import Forecast, Person
+from .forecast import Forecast, Person, much_less
 from .history import rest_of, whole_week
 from .limits import permits
 from .options import table
 from .screening import Screening
-from .tailoring import SIZE, kind_of
+from .tailoring import SIZE
 
 FIRST_WEEK, LATER_WEEK, SESSION = 2, 6, 4
 """Reviews: the second week, which says more than everything known before; the fourth session; the sixth week."""
@@ -88,7 +88,7 @@ def review_now(person: Person, screening: Screening) -> dict[str, Any] | None:
     if ago < 1 or start is None or not left.courses:
         return None
     week = max(table()["judged_at_week"] - ago, 4)
-    limit = 0.7 * start + 1e-9
+    limit = much_less(start)
     on, off = (float(np.mean(person.forecast(plan, week, size=SIZE).nrs[week] <= limit)) for plan in (left, Plan()))
     adds = round(100.0 * on) - round(100.0 * off)
     not_allowed = permits(left, screening, person.patient)
@@ -102,11 +102,11 @@ def review_now(person: Person, screening: Screening) -> dict[str, Any] | None:
             "of_100": {"going_on": round(100.0 * on), "stopping": round(100.0 * off)}}
 
 
-def given_up(person: Person, review: dict[str, Any] | None) -> frozenset[str]:
+def given_up(review: dict[str, Any] | None) -> frozenset[str]:
     """The kinds of care that a review stopped because they brought nothing: no plan proposes them again."""
     if review is None or review["verdict"] != "stop" or review["why"]:
         return frozenset()
-    return frozenset(kind_of(c) for c in plan_from(review["plan"]).courses)
+    return frozenset(c.care for c in plan_from(review["plan"]).courses)
 
 
 def _score_at(person: Person, ago: int) -> float | None:

@@ -11,9 +11,9 @@ from ..care import Plan, load_plan, sentences
 from ..errors import InputError
 from ..population import posterior
 from .assessment import Patient, load_patient
-from .consultation import DRAWS, conditioning, provenance
-from .forecast import prepare
+from .forecast import DRAWS, prepare
 from .limits import permits
+from .provenance import provenance
 from .screening import applicability, screen
 
 MOST_WEEKS = 104
@@ -61,7 +61,7 @@ def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed
     forecast = person.forecast(plan, max(max(weeks), 1))
     found["forecast"] = forecast.rows(weeks)
     found["diagnostics"] |= {"draws": draws, "not_allowed": list(permits(plan, screening, patient)),
-                             **conditioning(person),
+                             **person.conditioning(),
                              "variance": [forecast.split(week) for week in weeks if week]}
     return found
 

@@ -6,7 +6,7 @@ a first score as people with such pain have it. What they report is then predict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -40,7 +40,7 @@ def synthetic(n: int, seed: int) -> list[dict[str, Any]]:
         seed: of the random generator.
 
     Returns:
-        `phase`, `duration_weeks` at the start, `plan` from the start on, and `scores` of weeks 0, 1, ...
+        `duration_weeks` at the start, `plan` from the start on, and `scores` of weeks 0, 1, ...
     """
     shares = priors()["people"]["phases_if_unknown"]["value"]
     whos = [(Who(phase=phase, baseline_nrs=score, baseline_sd=0.0), share * chance)
@@ -57,20 +57,18 @@ def synthetic(n: int, seed: int) -> list[dict[str, Any]]:
     for kind in np.unique(particles.kind):
         rows = np.flatnonzero(particles.kind == kind)
         durations[rows] = duration_at_enrolment(particles.whos[kind], particles.take(rows).places)
-    for one, kind, duration in zip(kept, particles.kind, durations, strict=True):
-        one |= {"phase": particles.whos[kind].phase, "duration_weeks": float(duration)}
+    for one, duration in zip(kept, durations, strict=True):
+        one["duration_weeks"] = float(duration)
     return kept
 
 
-def coverage(n: int, seed: int, *, known: Sequence[int] = KNOWN_WEEKS, told: Callable[[int], Any] = lambda _: None
-             ) -> list[dict[str, Any]]:
+def coverage(n: int, seed: int, *, known: Sequence[int] = KNOWN_WEEKS) -> list[dict[str, Any]]:
     """How often intervals hold what synthetic people report, by how many weeks of scores are known.
 
     Arguments:
         n: how many people.
         seed: of every random number; the forecasts' own numbers are others.
         known: weeks of scores known (0: the first alone).
-        told: called with the number of forecasts made.
 
     Returns:
         one row for each of `known`: `weeks_known`, `n`, `coverage` at 50, 80 and 95, mean `sd`, `bias`, share `moved`.
@@ -78,10 +76,7 @@ def coverage(n: int, seed: int, *, known: Sequence[int] = KNOWN_WEEKS, told: Cal
     people = synthetic(n, seed)
     work = [(one, weeks) for weeks in known for one in people]
     with ThreadPoolExecutor(2) as threads:
-        made = []
-        for done, row in enumerate(threads.map(lambda w: _one(w[0], w[1], seed + 1_000_003), work), 1):
-            made.append(row)
-            told(done)
+        made = list(threads.map(lambda w: _one(w[0], w[1], seed + 1_000_003), work))
     rows = []
     for number, weeks in enumerate(known):
         own = np.array(made[number * n:(number + 1) * n])

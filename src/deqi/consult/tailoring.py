@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..care import Exercise, Heat, Needling, Plan, plan_from, sentences
+from ..care import Heat, Needling, Plan, plan_from, sentences
 from ..tables import shipped
 from .assessment import Patient
 from .forecast import Forecast, Person
@@ -126,7 +126,7 @@ class Search:
         return next((other for other in others if not self._refused(plan_of(other))), choices)
 
     def _refused(self, plan: Plan) -> bool:
-        return bool(self.given_up & {kind_of(c) for c in plan.courses}
+        return bool(self.given_up & {c.care for c in plan.courses}
                     or permits(plan, self.screening, self.person.patient))
 
 
@@ -212,7 +212,7 @@ def burden(plan: Plan, patient: Patient) -> float:
     """What a plan costs a person, points of 100."""
     costs, wishes = table()["burden"], patient.preferences
     avoided = [table()["aversions"][name] for name in wishes.avoid or ()]
-    kinds = {kind_of(course) for course in plan.courses}
+    kinds = {course.care for course in plan.courses}
     visits = max([1.0, *(row["visits_factor"] for row in avoided if "visits_factor" in row)])
     total = (visits * plan.visits / costs["visits_per_point"]["value"]
              + active_hours(plan) / costs["home_hours_per_point"]["value"]
@@ -222,14 +222,6 @@ def burden(plan: Plan, patient: Patient) -> float:
     if wishes.electro == "unsure" and any(isinstance(c, Needling) and c.mode == "electro" for c in plan.courses):
         unsure.append("electro")
     return total + len(unsure) * float(table()["unsure"]["points"]["value"])
-
-
-def kind_of(course: Any) -> str:
-    """Needling, exercise, heat or another kind of care."""
-    for type_, name in ((Needling, "needling"), (Exercise, "exercise"), (Heat, "heat")):
-        if isinstance(course, type_):
-            return name
-    return str(course.care)
 
 
 def active_hours(plan: Plan) -> float:
@@ -276,12 +268,16 @@ def _instead(name: str, found: list[Tried]) -> str:
         return "Nothing else was open."
     other = max(others, key=lambda one: one.utility)
     row = table()["parts"][name]["choices"][other.choices[name]]
-    gap = round(other.reached["pain"] - best.reached["pain"])
-    more = "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
-    told = f"With {_said(name, other.choices[name], row)} instead: {more} of 100 with 30 % less pain."
+    told = f"With {_said(name, other.choices[name], row)} instead: {how_many(other, best)} of 100 with 30 % less pain."
     if other.utility > best.utility:
         told += " By the model it would be worth a little more, but it is less well supported."
     return told
+
+
+def how_many(other: Tried, best: Tried) -> str:
+    """How many more people of 100 have 30 % less pain under another plan, in words."""
+    gap = round(other.reached["pain"] - best.reached["pain"])
+    return "about as many" if gap == 0 else f"about {abs(gap)} {'more' if gap > 0 else 'fewer'}"
 
 
 def trade_off(found: list[Tried], level: Callable[[Tried], float]) -> list[dict[str, Any]]:
@@ -291,16 +287,15 @@ def trade_off(found: list[Tried], level: Callable[[Tried], float]) -> list[dict[
         found: what the search returned.
         level: people of 100 with 30 % less pain under a plan.
     """
-    best, kept = found[0], []
-    for one in sorted(found, key=lambda t: (t.plan.visits, active_hours(t.plan), -t.reached["pain"])):
-        beaten = any(o.reached["pain"] >= one.reached["pain"] and o.plan.visits <= one.plan.visits
-                     and active_hours(o.plan) <= active_hours(one.plan) and o is not one
-                     and (o.reached["pain"], -o.plan.visits, -active_hours(o.plan))
-                     != (one.reached["pain"], -one.plan.visits, -active_hours(one.plan)) for o in found)
-        if one is best or not beaten:
-            kept.append(one)
-    by_visits: dict[float, Tried] = {}
-    for one in kept:
+    costs = [(one.plan.visits, active_hours(one.plan), -one.reached["pain"]) for one in found]
+
+    def beaten(cost: tuple[float, ...]) -> bool:
+        return any(other != cost and all(o <= c for o, c in zip(other, cost, strict=True)) for other in costs)
+
+    best, by_visits = found[0], dict[float, Tried]()
+    for cost, one in sorted(zip(costs, found, strict=True), key=lambda pair: pair[0]):
+        if one is not best and beaten(cost):
+            continue
         other = by_visits.get(one.plan.visits)
         if other is None or one is best or (other is not best and one.utility > other.utility):
             by_visits[one.plan.visits] = one

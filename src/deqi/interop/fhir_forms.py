@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deqi import __version__
 from deqi.care import plan_from, sentences
+from deqi.consult.fields import vas_points
 from deqi.consult.instruments import known
 from deqi.consult.intake import answer_to
 from deqi.consult.questions import Question, questions, sections
@@ -25,7 +25,6 @@ TYPES = {"number": "decimal", "pain_score": "decimal", "duration": "quantity", "
          "yes_no": "boolean", "text": "string", "date": "date", "scores": "group", "care": "group",
          "instrument": "group"}
 VALUES = {"decimal": "valueDecimal", "string": "valueString", "boolean": "valueBoolean", "date": "valueDate"}
-VAS = re.compile(r"\s*([\d.]+) ?(mm|cm)\s*", re.ASCII)
 
 
 def questionnaire() -> dict[str, Any]:
@@ -217,8 +216,8 @@ def _iso(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _points(value: Any) -> float:
     """Pain on the NRS: a VAS of 60 mm is 6 of 10."""
-    line = VAS.fullmatch(value) if isinstance(value, str) else None
-    return float(value) if line is None else float(line[1]) / (10 if line[2] == "mm" else 1)
+    points = vas_points(value) if isinstance(value, str) else None
+    return float(value) if points is None else points
 
 
 def _items(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from .averages import priors
 from .patients import Population
-from .readout import mean_flare_hours
+from .readout import log_odds_of, mean_flare_hours
 
 ITERATIONS = 4
 SPELL, DRIFT, OWN = range(3)
@@ -107,8 +107,7 @@ class _Reading:
 
     def __init__(self, score: Observation, nrs: np.ndarray, disability: np.ndarray, people: Population,
                  gain: np.ndarray):
-        share = np.clip(nrs, 0.02, 9.98) / 10.0
-        self.log_odds = np.log(share / (1.0 - share))
+        self.log_odds = log_odds_of(nrs)
         self.score, self.nrs, self.disability, self.gain = score, nrs, disability, gain
         self.at_start = people.person["disability"]
         self.per_nrs = np.broadcast_to(np.asarray(people.params["pain"]["disability_per_nrs"]), nrs.shape)

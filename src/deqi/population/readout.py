@@ -43,8 +43,13 @@ def weekly_level(latent: Float[np.ndarray, "weeks patients"], people: Population
                  ) -> Float[np.ndarray, "weeks patients"]:
     """The level of pain in each week with its spells and drift, before days, flares and rounding; NRS 0-10."""
     wandering = _wandering(np.random.default_rng([seed, 1]), len(latent), people)
-    level = np.clip(latent, 0.02, 9.98) / 10.0
-    return 10.0 / (1.0 + np.exp(-(np.log(level / (1.0 - level)) + wandering)))
+    return 10.0 / (1.0 + np.exp(-(log_odds_of(latent) + wandering)))
+
+
+def log_odds_of(latent: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Log-odds of pain as a share of its scale, kept off the ends."""
+    share = np.clip(latent, 0.02, 9.98) / 10.0
+    return np.log(share / (1.0 - share))
 
 
 def _wandering(rng: np.random.Generator, weeks: int, people: Population) -> np.ndarray:

@@ -289,9 +289,14 @@ def _commands() -> str:
 
     from deqi.cli import app
 
-    group: Any = get_command(app)
     return "\n".join(f"### deqi {name}\n\n{command.help}\n\n{_rows(('argument', 'meaning'), _options(command))}\n"
-                     for name, command in group.commands.items())
+                     for name, command in _leaves(get_command(app)))
+
+
+def _leaves(group: Any, above: str = "") -> Iterable[tuple[str, Any]]:
+    """The commands below a group, with their whole names."""
+    for name, command in group.commands.items():
+        yield from _leaves(command, f"{above}{name} ") if hasattr(command, "commands") else [(above + name, command)]
 
 
 def _options(command: Any) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""In-silico trials: design, recruit, simulate, analyse, report."""

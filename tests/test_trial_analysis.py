@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
+import statsmodels.formula.api as smf
 from scipy import stats
+from statsmodels.stats.power import TTestIndPower
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from deqi.trial import analyse
+from deqi.theories.discriminate import information
+from deqi.trial import analyse, mixed, power, separate
 
 ARMS = np.array([0] * 25 + [1] * 22 + [2] * 13)
 AGAINST_SECOND = np.array([1.0, -1.0, 0.0])
@@ -93,3 +97,91 @@ def test_intervals_cover_and_null_trials_reject_in_one_of_twenty(method: str) ->
     x, y = people(20_000, effect=0.0)
     rejected = analyse.METHODS[method](sums(x, y), AGAINST_SECOND).rejects.mean()
     assert rejected == pytest.approx(0.05, abs=0.015 if method == "responders" else 0.006)
+
+
+def visits_of(trials: int = 2, people: int = 60, lost: float = 0.0, seed: int = 9) -> pd.DataFrame:
+    """Trials of two arms with two visits, each person with an own level; some are lost for good."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for trial in range(trials):
+        for patient in range(people):
+            baseline, level, arm = rng.normal(5.5, 1.4), rng.normal(0.0, 1.0), ("verum", "sham")[patient % 2]
+            gone = rng.random(2).cumsum() < lost
+            for visit, away in zip((4, 8), gone, strict=True):
+                value = 0.5 * baseline + level - (arm == "verum") * visit / 8 + rng.normal(0.0, 0.8)
+                rows.append((trial, arm, patient, visit, np.nan if away else value, baseline))
+    return pd.DataFrame(rows, columns=["trial", "arm", "patient", "visit", "value", "baseline"])
+
+
+def test_the_mixed_model_is_that_of_the_formula() -> None:
+    frame = visits_of(1, lost=0.2)
+    found = mixed.fit(frame, ["verum", "sham"], [4, 8], 8, [np.array([1.0, -1.0])], 0.05)
+    seen = frame.dropna()
+    model = smf.mixedlm("value ~ C(arm, Treatment('sham')) * C(visit, Treatment(8)) + baseline", seen,
+                        groups=seen["patient"]).fit(reml=True)
+    name = "C(arm, Treatment('sham'))[T.verum]"
+    assert found.estimates[0].estimate[0] == pytest.approx(model.params[name], abs=1e-5)
+    assert found.estimates[0].se[0] == pytest.approx(model.bse[name], rel=1e-4)
+    assert found.failed == 0
+
+
+def test_with_one_number_a_person_the_mixed_model_is_not_fitted_but_counted() -> None:
+    """A model that cannot be fitted is told, neither dropped nor taken for one that does not reject."""
+    frame = visits_of(2)
+    frame.loc[(frame["trial"] == 1) & (frame["arm"] == "sham"), "value"] = np.nan
+    found = mixed.fit(frame, ["verum", "sham"], [4, 8], 8, [np.array([1.0, -1.0])], 0.05)
+    assert found.failed == 1
+    assert found.estimates[0].analysed.tolist() == [True, False]
+
+
+def test_power_of_the_t_test_is_that_of_the_textbook() -> None:
+    """64 an arm find half a standard deviation with 80 % power (Cohen 1988)."""
+    found = power.analytic(0.5, 1.0, np.array([64.0, 64.0]), np.array([1.0, -1.0]), 0.05)
+    assert found == pytest.approx(TTestIndPower().power(0.5, 64, 0.05), abs=1e-9)
+    assert found == pytest.approx(0.80, abs=0.005)
+
+
+def test_simulated_power_meets_the_analytic_one() -> None:
+    x, y = people(20_000)
+    table = sums(x, y)
+    sd = analyse.change_sd(table, AGAINST_SECOND, UNIT)
+    simulated = power.rejected(analyse.change(table, AGAINST_SECOND, UNIT))
+    assert simulated.value == pytest.approx(power.analytic(-0.8, sd, np.array([25, 22, 13]), AGAINST_SECOND, 0.05),
+                                            abs=4 * (simulated.mc_se or 0.0))
+
+
+def test_people_for_80_percent_lie_between_the_sizes_asked() -> None:
+    assert power.people_for([60, 120, 240], [0.3, 0.6, 1.0]) == 180
+    assert power.people_for([60, 120], [0.85, 0.9]) == 60
+    assert power.people_for([60, 120], [0.1, 0.2]) is None
+    assert power.people_for([60, 120], [None, 0.8]) == 120
+
+
+def test_all_trials_alike_leave_doubt_from_their_number() -> None:
+    found = power.share(np.ones(100, dtype=bool))
+    assert found.value == 1.0
+    assert found.mc_se == pytest.approx(np.sqrt(0.005 * 0.995 / 100))
+
+
+def test_two_worlds_are_told_apart_as_far_as_they_differ() -> None:
+    """Normal worlds d standard deviations apart: the ratio points right in Phi(d / 2) of trials."""
+    rng = np.random.default_rng(2)
+    for apart in (0.0, 1.0, 3.0):
+        first, second = (rng.normal([at, 0.0, 0.0], 1.0, (20_000, 3)) for at in (0.0, apart))
+        found = separate.separation(("gate", "muscle"), 100, first, second)
+        assert found is not None
+        assert found.points_right == pytest.approx(stats.norm.cdf(apart / 2), abs=0.015)
+        strong = stats.norm.sf((np.log(10) - apart**2 / 2) / apart) if apart else 0.0
+        assert found.separates == pytest.approx(strong, abs=0.015)
+        assert found.bits == pytest.approx(information(np.zeros(1), np.full(1, apart), 1.0), abs=0.01)
+
+
+def test_few_trials_of_one_world_promise_nothing() -> None:
+    """Trials are judged by others than those that taught: 60 trials of 20 numbers from one world give no evidence."""
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(size=(2, 60, 20))
+    found = separate.separation(("gate", "muscle"), 100, first, second)
+    assert found is not None
+    assert found.points_right == pytest.approx(0.5, abs=0.15)
+    assert found.bits < 0.05
+    assert separate.separation(("gate", "muscle"), 100, first[:20], second) is None

@@ -38,7 +38,7 @@ def sums(x: np.ndarray, y: np.ndarray, arms: np.ndarray = ARMS) -> np.ndarray:
 @pytest.mark.parametrize("weights", [AGAINST_SECOND, AGAINST_BOTH])
 def test_analysis_of_covariance_is_that_of_least_squares(weights: np.ndarray) -> None:
     x, y = people()
-    found = analyse.ancova(sums(x, y), weights, UNIT, level=0.1)
+    found = analyse.ancova(sums(x, y), weights, level=0.1)
     for trial in range(len(x)):
         design = np.column_stack([*(ARMS == arm for arm in range(3)), x[trial] * UNIT]).astype(float)
         test = sm.OLS(y[trial] * UNIT, design).fit().t_test([*weights, 0.0])
@@ -49,7 +49,7 @@ def test_analysis_of_covariance_is_that_of_least_squares(weights: np.ndarray) ->
 
 def test_change_is_compared_by_the_t_test() -> None:
     x, y = people()
-    found = analyse.change(sums(x, y), AGAINST_SECOND, UNIT)
+    found = analyse.change(sums(x, y), AGAINST_SECOND)
     for trial in range(len(x)):
         change = (y - x)[trial] * UNIT
         test = stats.ttest_ind(change[ARMS == 0], change[ARMS == 1])
@@ -73,7 +73,7 @@ def test_large_sums_lose_nothing() -> None:
     """A million people in one arm: sums of squares near 1e12 against a variance near 1e4."""
     arms = np.repeat([0, 1], 500_000)
     x, y = people(1, arms=arms)
-    found = analyse.ancova(sums(x, y, arms), np.array([1.0, -1.0]), UNIT)
+    found = analyse.ancova(sums(x, y, arms), np.array([1.0, -1.0]))
     design = np.column_stack([arms == 0, arms == 1, x[0] * UNIT]).astype(float)
     wanted = sm.OLS(y[0] * UNIT, design).fit().t_test([1.0, -1.0, 0.0])
     assert found.se[0] == pytest.approx(wanted.sd[0, 0], rel=1e-10)
@@ -144,8 +144,8 @@ def test_power_of_the_t_test_is_that_of_the_textbook() -> None:
 def test_simulated_power_meets_the_analytic_one() -> None:
     x, y = people(20_000)
     table = sums(x, y)
-    sd = analyse.change_sd(table, AGAINST_SECOND, UNIT)
-    simulated = power.rejected(analyse.change(table, AGAINST_SECOND, UNIT))
+    sd = analyse.change_sd(table, AGAINST_SECOND)
+    simulated = power.rejected(analyse.change(table, AGAINST_SECOND))
     assert simulated.value == pytest.approx(power.analytic(-0.8, sd, np.array([25, 22, 13]), AGAINST_SECOND, 0.05),
                                             abs=4 * (simulated.mc_se or 0.0))
 

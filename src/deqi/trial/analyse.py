@@ -23,8 +23,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-N, Y, YY, X, XX, XY, RESPONDERS = range(7)
-"""Places in the last axis of the sums: people seen, follow-up y, baseline x, those who responded."""
+from .tally import HUNDREDTHS, SUMS
+
+N, Y, YY, X, XX, XY, RESPONDERS = range(len(SUMS))
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,15 @@ class _Within(NamedTuple):
     xy: np.ndarray
 
 
-def ancova(sums: np.ndarray, weights: np.ndarray, unit: float = 1.0, level: float = 0.05) -> Estimates:
+def ancova(sums: np.ndarray, weights: np.ndarray, level: float = 0.05) -> Estimates:
     """Compare follow-up scores adjusted for the score at baseline.
 
     Arguments:
-        sums: of one cell (outcome and visit), shape (..., arms, 7), whole numbers.
+        sums: of one cell (outcome and visit) as a tally holds them, shape (..., arms, SUMS).
         weights: of the arms in the contrast, adding up to 0, shape (arms,).
-        unit: points of the outcome in one unit of the sums.
         level: of the two-sided test.
     """
-    m = _within(sums, unit)
+    m = _within(sums)
     w_xx, w_xy, w_yy = (part.sum(axis=-1) for part in (m.xx, m.xy, m.yy))
     sloped = w_xx > 0.0  # where all baselines are alike there is no slope to estimate
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -91,9 +91,9 @@ def ancova(sums: np.ndarray, weights: np.ndarray, unit: float = 1.0, level: floa
     return _student(_contrast(m.y, weights) - slope * apart, se, df, level)
 
 
-def change(sums: np.ndarray, weights: np.ndarray, unit: float = 1.0, level: float = 0.05) -> Estimates:
+def change(sums: np.ndarray, weights: np.ndarray, level: float = 0.05) -> Estimates:
     """Compare changes since baseline by the t test with pooled variance; arguments as `ancova`."""
-    m = _within(sums, unit)
+    m = _within(sums)
     within = m.yy - 2.0 * m.xy + m.xx
     used = weights != 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -103,8 +103,8 @@ def change(sums: np.ndarray, weights: np.ndarray, unit: float = 1.0, level: floa
     return _student(_contrast(m.y - m.x, weights), se, df, level)
 
 
-def responders(sums: np.ndarray, weights: np.ndarray, unit: float = 1.0, level: float = 0.05) -> Estimates:
-    """Compare shares of people who responded; arguments as `ancova` (shares have no unit).
+def responders(sums: np.ndarray, weights: np.ndarray, level: float = 0.05) -> Estimates:
+    """Compare shares of people who responded; arguments as `ancova`.
 
     The standard error is that of the difference of shares (Wald); the interval does not use it.
     """
@@ -127,23 +127,24 @@ METHODS: dict[str, Callable[..., Estimates]] = {"ancova": ancova, "ttest": chang
 """Analyses that need the sums alone."""
 
 
-def change_sd(sums: np.ndarray, weights: np.ndarray, unit: float = 1.0) -> float:
+def change_sd(sums: np.ndarray, weights: np.ndarray) -> float:
     """Standard deviation of change within the arms of a contrast, over all trials together.
 
     Arguments:
-        sums: of one cell, shape (..., arms, 7); trials of one world.
+        sums: of one cell, shape (..., arms, SUMS); trials of one world.
         weights: as `ancova`.
     """
-    m = _within(np.asarray(sums).reshape(-1, *sums.shape[-2:]).sum(axis=0), unit)
+    m = _within(np.asarray(sums).reshape(-1, *sums.shape[-2:]).sum(axis=0))
     used = weights != 0.0
     return float(np.sqrt((m.yy - 2.0 * m.xy + m.xx)[used].sum() / (m.n[used] - 1.0).sum()))
 
 
-def _within(sums: np.ndarray, unit: float) -> _Within:
+def _within(sums: np.ndarray) -> _Within:
+    """Means and sums of squares and products within arms; those of an arm where nobody was seen are 0."""
     n, y, yy, x, xx, xy = (np.asarray(sums[..., k], dtype=float) for k in (N, Y, YY, X, XX, XY))
-    one = np.maximum(n, 1.0)
-    return _Within(n, unit * y / one, unit * x / one, unit**2 * (yy - y * y / one), unit**2 * (xx - x * x / one),
-                   unit**2 * (xy - x * y / one))
+    one, h = np.maximum(n, 1.0), float(HUNDREDTHS)
+    return _Within(n, y / one / h, x / one / h, (yy - y * y / one) / h**2, (xx - x * x / one) / h**2,
+                   (xy - x * y / one) / h**2)
 
 
 def _contrast(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

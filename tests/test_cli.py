@@ -123,7 +123,7 @@ def test_a_bad_plan_file_is_refused_by_its_name_and_place(tmp_path, place):
     (["nothing", "--without", "magnetism"], ["--without", "found 'magnetism'", "gate, neurotransmitters"]),
     (["nothing", "--baseline", "11"], ["--baseline", "found 11.0", "from 1 to 9"]),
     (["nothing", "--baseline", "nan"], ["--baseline", "found nan"]),
-    (["nothing", "--out", "people.csv"], ["--out", "found 'people.csv'", "FILE.nc or FILE.parquet"]),
+    (["nothing", "--out", "people.xls"], ["--out", "found 'people.xls'", "FILE.nc, FILE.parquet or FILE.csv"]),
     (["nothing", "--out", "no/such/people.nc"], ["no/such/people.nc", "no such folder"]),
     (["fly to the moon"], ["'fly' is not understood"]),
     (["no-such.yml"], ["no-such.yml: no such file"]),

@@ -176,8 +176,8 @@ def test_one_trial_lies_within_the_spread_between_trials():
 
 def test_the_full_result_survives_both_kinds_of_file(tmp_path):
     found = trajectories.run("nothing", patients=PATIENTS, population="acute", baseline=6.0, weeks=WEEKS, seed=7)
-    trajectories.save(found, tmp_path / "people.nc")
-    trajectories.save(found, tmp_path / "people.parquet")
+    found.save(tmp_path / "people.nc")
+    found.save(tmp_path / "people.parquet")
     assert {file.name for file in tmp_path.iterdir()} == {"people.nc", "people.parquet"}
     with xarray.open_dataset(tmp_path / "people.nc", engine="h5netcdf") as stored:
         assert np.array_equal(stored["nrs"], found.nrs.astype(np.float32))

@@ -67,19 +67,19 @@ class Assumption:
     source: str
 
 
-def load_plan(path_or_text: str | Path) -> Plan:
-    """Read a plan from a file, or from plain words.
+def load_plan(asked: object) -> Plan:
+    """Read a plan from a file, from plain words, or from what `plan_from` takes.
 
     Arguments:
-        path_or_text: a `.yaml`, `.yml` or `.json` file (a list of courses, or a mapping with the key `plan`),
-            or a sentence.
+        asked: a `.yaml`, `.yml` or `.json` file (a list of courses, or a mapping with the key `plan`), a sentence,
+            or courses.
 
     Raises:
         InputError: the file cannot be read, or the plan in it not understood.
     """
-    if isinstance(path_or_text, str) and not path_or_text.strip().lower().endswith(_FILES):
-        return plan_from(path_or_text)
-    file = str(path_or_text).strip()
+    if not isinstance(asked, Path) and not (isinstance(asked, str) and asked.strip().lower().endswith(_FILES)):
+        return plan_from(asked)
+    file = str(asked).strip()
     content = read_mapping(file)
     if isinstance(content, Mapping) and "plan" in content:
         extra = next((key for key in content if key != "plan"), None)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
 from .common import JsonOption, SeedOption, app, check_places, emit, warn_if_stale, working
 
 
@@ -19,20 +18,21 @@ def simulate(plan: Annotated[str, typer.Argument(metavar="PLAN", help="a sentenc
                                  ] = None,
              weeks: Annotated[int, typer.Option("--weeks", min=1, max=520)] = 12,
              without: Annotated[list[str] | None, typer.Option("--without", metavar="THEORY")] = None,
-             out: Annotated[Path | None, typer.Option("--out", metavar="FILE.nc|FILE.parquet")] = None,
+             out: Annotated[Path | None, typer.Option("--out", metavar="FILE.nc|.parquet|.csv")] = None,
              json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Simulate a plan on a virtual population."""
     from ..population import trajectories
+    from ..results import check_kind
 
     if out is not None:
-        trajectories.check_kind(out)
+        check_kind(out, "--out")
     check_places(out, json_path)
     warn_if_stale()
     with working(f"simulating {patients} patients", json_path):
         found = trajectories.run(plan, patients=patients, population=population, baseline=baseline, weeks=weeks,
                                  without=without or (), seed=seed)
     if out is not None:
-        trajectories.save(found, out)
+        found.save(out)
     emit(found.as_json(), json_path)
     if json_path != "-":
         print("\n".join(trajectories.lines(found)))
@@ -101,14 +101,10 @@ def theories(experiments: Annotated[Path | None, typer.Option("--experiments", m
                                ] = None,
              json_path: JsonOption = None, seed: SeedOption = 1) -> None:
     """Put the theories on trial: every published experiment, with the whole model and without each theory."""
-    from ..theories import experiment, scoreboard
+    from ..theories import scoreboard, terminal
 
     check_places(report, json_path, inputs=(experiments,))
-    asked = experiment.shipped() if experiments is None else experiment.load(experiments)
-    chosen = scoreboard.of_theory(asked, theory)
-    if not chosen:
-        raise InputError("no experiment of this theory", file=str(experiments), field="--theory", found=theory,
-                         accepted=", ".join(dict.fromkeys(e.theory for e in asked)))
+    chosen = scoreboard.chosen(experiments, theory)
     with working(f"running {len(chosen)} experiments", json_path):
         board = scoreboard.run(chosen)
         if report is not None:
@@ -117,7 +113,7 @@ def theories(experiments: Annotated[Path | None, typer.Option("--experiments", m
             page.write(board, report)
     emit(board.as_json(), json_path)
     if json_path != "-":
-        print("\n".join(scoreboard.lines(board)))
+        print("\n".join(terminal.lines(board)))
         if report is not None:
             print(f"\nThe page is in {report}.")
 

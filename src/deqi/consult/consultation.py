@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..care import Needling, Plan, sentences
 from ..evidence import document
 from ..population import posterior
 from ..population.patients import phase_of
+from ..results import Result
 from .assessment import Patient, load_patient
 from .at_work import METHOD, decomposition, needles_note, shares_of_theories
 from .forecast import DRAWS, Forecast, prepare
@@ -21,17 +22,23 @@ from .options import Judged, compare, described, judge, steps, table
 from .points import hazards
 from .provenance import provenance
 from .review import given_up, review_now, review_rules
+from .rows import as_dataset, as_frame
 from .screening import Applicability, Screening, applicability, screen
 from .tailoring import Search, Tried, goals_reached, how_many, reasons, trade_off, weights
 from .tailoring import table as choices
 
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
 SCOUT_DRAWS = 256
 """Particles of the search and of the theories' worlds: enough for differences between worlds that share them."""
 VISITS_APART = 4
+KEYS = ("option", "outcome", "week")
 
 
 @dataclass(frozen=True)
-class Consultation:
+class Consultation(Result):
     """A finished consultation; `result` holds what the JSON file holds."""
 
     result: dict[str, Any]
@@ -47,6 +54,15 @@ class Consultation:
 
         write(self.result, path)
         return Path(path)
+
+    def frame(self) -> pandas.DataFrame:
+        """One line for each option, outcome and week; no lines for options that are closed."""
+        rows = [row | {"option": option["id"]} for option in self.result["options"] for row in option["forecast"]]
+        return as_frame(rows, self.result["provenance"], KEYS)
+
+    def dataset(self) -> xarray.Dataset:
+        """Mean, spread, quantiles (`score`) and chances over (option, outcome, week)."""
+        return as_dataset(self.frame(), KEYS)
 
     def letter(self, path: str | Path) -> Path:
         """Write a referral or hand-over letter as one HTML page and return its path."""

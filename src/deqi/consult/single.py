@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..care import Plan, load_plan, sentences
 from ..errors import InputError
 from ..population import posterior
+from ..results import Result
 from .assessment import Patient, load_patient
 from .forecast import DRAWS, prepare
 from .limits import permits
 from .provenance import provenance
+from .rows import as_dataset, as_frame
 from .screening import applicability, screen
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 MOST_WEEKS = 104
 _WEEKS = re.compile(r" *[0-9]{1,4} *(, *[0-9]{1,4} *)*")
@@ -32,6 +39,43 @@ def weeks_of(text: str) -> list[int]:
         raise InputError("not a list of weeks", field="--weeks", found=text,
                          accepted=f"whole weeks from 0 to {MOST_WEEKS}, such as 1,2,4,8,12")
     return weeks
+
+
+@dataclass(frozen=True)
+class PersonForecast(Result):
+    """A forecast for one person; `result` holds what the JSON file holds."""
+
+    result: dict[str, Any]
+
+    def frame(self) -> pandas.DataFrame:
+        """One line for each outcome and week; none where there is no numeric forecast (`diagnostics` says why)."""
+        return as_frame(self.result["forecast"], self.result["provenance"] | {"plan": self.result["plan"]})
+
+    def dataset(self) -> xarray.Dataset:
+        """Mean, spread, quantiles (`score`) and chances over (outcome, week)."""
+        return as_dataset(self.frame())
+
+    def __str__(self) -> str:
+        return "\n".join(lines(self.result))
+
+
+def forecast(patient: Patient | str | Path, plan: object, weeks: Sequence[int] = (1, 2, 4, 8, 12), *, seed: int = 1,
+             draws: int = DRAWS) -> PersonForecast:
+    """Forecast reported pain and disability of one person under one plan.
+
+    Arguments:
+        patient: an assessment, or the path of a patient file.
+        plan: a sentence, a plan file, a list of courses, or `nothing`.
+        weeks: from now, whole weeks from 0 to 104.
+        seed: of every random number.
+        draws: particles.
+
+    Raises:
+        InputError: a patient, plan or week that is not accepted.
+    """
+    asked = weeks_of(",".join(map(str, weeks)))
+    known = patient if isinstance(patient, Patient) else load_patient(patient)
+    return PersonForecast(forecast_patient(known, load_plan(plan), asked, seed=seed, draws=draws))
 
 
 def forecast_file(path: Path, plan: str, weeks: Sequence[int], *, seed: int) -> dict[str, Any]:

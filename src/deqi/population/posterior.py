@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..body.system import equations_hash, parameters_hash
+from ..errors import DeqiError
 from ..evidence import evidence_hash
 from .averages import names, prior_draws, values
 
@@ -50,6 +51,26 @@ def attributes(path: Path = SHIPPED) -> dict[str, str]:
 
     with h5py.File(path) as file:
         return {key: str(value) for key, value in file.attrs.items() if not key.startswith(("hash_", "_"))}
+
+
+def inference_data() -> Any:
+    """The posterior that ships as ArviZ `InferenceData`: groups posterior, prior, sample_stats, log_likelihood,
+    posterior_predictive and observed_data.
+
+    In `posterior`, `value` holds the averages on their natural scale and `place` the same as standard normal places of
+    the prior, both over (chain, draw, average); `unit` stands beside each average.
+
+    Raises:
+        DeqiError: ArviZ is not installed.
+    """
+    try:
+        import arviz
+    except ImportError:
+        raise DeqiError("ArviZ is not installed, and deqi works without it; `pip install 'arviz<1'`, or open "
+                        f"{SHIPPED} with xarray.open_datatree") from None
+    found = arviz.from_netcdf(SHIPPED).load()
+    found.posterior = found.posterior.set_coords("unit")
+    return found
 
 
 UNCALIBRATED = "not yet calibrated"

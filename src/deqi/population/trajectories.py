@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from ..body.system import THEORIES, equations_hash, parameters_hash
-from ..care import load_plan, sentences
+from ..care import Plan, load_plan, sentences
 from ..errors import InputError
 from ..evidence import evidence_hash
-from ..writing import replacing
+from ..results import Result, attributes
 from . import posterior
 from .patients import PHASES, draw, population_of
 from .readout import reported_disability, reported_weeks
 from .simulate import simulate
 
+if TYPE_CHECKING:
+    import xarray
+
+MOST_PATIENTS, MOST_WEEKS = 1_000_000, 520
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 
 
 @dataclass(frozen=True)
-class Trajectories:
+class Trajectories(Result):
     """Reported scores of a population; row w is week w, row 0 enrolment.
 
     Arguments:
@@ -43,15 +47,18 @@ class Trajectories:
                    "nrs": _summed(self.nrs), "disability": _summed(self.disability)}
         return {"summary": summary, "provenance": self.provenance}
 
-    def dataset(self) -> Any:
-        """The full result as an xarray dataset over (week, patient)."""
+    def dataset(self) -> xarray.Dataset:
+        """The full result over (week, patient): `nrs` (0-10) and `disability` (0-100)."""
         import xarray
 
-        axes = {"week": np.arange(len(self.nrs)), "patient": np.arange(self.nrs.shape[1])}
-        attributes = {key: str(value) for key, value in self.provenance.items()}
-        return xarray.Dataset({"nrs": (("week", "patient"), self.nrs.astype(np.float32)),
-                               "disability": (("week", "patient"), self.disability.astype(np.float32))},
-                              coords=axes, attrs=attributes)
+        def scores(values: np.ndarray, unit: str, told: str) -> tuple[Any, ...]:
+            return ("week", "patient"), values.astype(np.float32), {"units": unit, "long_name": told}
+
+        return xarray.Dataset(
+            {"nrs": scores(self.nrs, "NRS 0-10", "reported week average of pain"),
+             "disability": scores(self.disability, "0-100", "reported disability")},
+            coords={"week": ("week", np.arange(len(self.nrs)), {"units": "weeks after enrolment"}),
+                    "patient": np.arange(self.nrs.shape[1])}, attrs=attributes(self.provenance))
 
 
 def _summed(values: np.ndarray) -> dict[str, Any]:
@@ -59,12 +66,12 @@ def _summed(values: np.ndarray) -> dict[str, Any]:
             "quantiles": {str(q): np.quantile(values, q, axis=1).tolist() for q in QUANTILES}}
 
 
-def run(plan: str, *, patients: int, population: str, baseline: float | None, weeks: int,
-        without: Sequence[str] = (), seed: int = 1) -> Trajectories:
+def run(plan: str | Path | Plan | Sequence[Any], *, patients: int = 1000, population: str = "chronic",
+        baseline: float | None = None, weeks: int = 12, without: Sequence[str] = (), seed: int = 1) -> Trajectories:
     """Simulate a plan.
 
     Arguments:
-        plan: a sentence, a plan file, or `nothing`.
+        plan: a sentence, a plan file, `nothing`, or a list of courses.
         patients: how many virtual patients.
         population: chronic, acute or subacute.
         baseline: observed mean at enrolment, NRS; the published one if None.
@@ -73,13 +80,16 @@ def run(plan: str, *, patients: int, population: str, baseline: float | None, we
         seed: of every random number.
 
     Raises:
-        InputError: a plan, population, baseline or theory that is not accepted.
+        InputError: a plan, population, baseline, number or theory that is not accepted.
     """
     phase = next((p for p in PHASES if p == population), None)
     if phase is None:
         raise InputError("no such population", field="--population", found=population, accepted=", ".join(PHASES))
     if baseline is not None and not 1.0 <= baseline <= 9.0:
         raise InputError("out of range", field="--baseline", found=baseline, accepted="a mean from 1 to 9")
+    for field, asked_for, most in (("--patients", patients, MOST_PATIENTS), ("--weeks", weeks, MOST_WEEKS)):
+        if not 1 <= asked_for <= most:
+            raise InputError("out of range", field=field, found=asked_for, accepted=f"1 to {most:,}")
     for name in without:
         if name not in THEORIES:
             raise InputError("no such theory", field="--without", found=name, accepted=", ".join(THEORIES))
@@ -96,30 +106,6 @@ def run(plan: str, *, patients: int, population: str, baseline: float | None, we
             "plan": sentences(asked), "population": phase, "patients": patients, "without": list(without)}
     return Trajectories(np.vstack([people.person["nrs"][None], nrs]),
                         np.vstack([people.person["disability"][None], disability]), made)
-
-
-def save(found: Trajectories, path: Path) -> None:
-    """Write the full result as NetCDF (.nc) or Parquet (.parquet), whole or not at all.
-
-    Raises:
-        InputError: another ending, or a place that cannot be written to.
-    """
-    check_kind(path)
-    with replacing(path) as draft:
-        if path.suffix == ".nc":
-            found.dataset().to_netcdf(draft, engine="h5netcdf")
-        else:
-            found.dataset().to_dataframe().reset_index().to_parquet(draft)
-
-
-def check_kind(path: Path) -> None:
-    """Make sure that `save` knows this kind of file.
-
-    Raises:
-        InputError: another ending than .nc or .parquet.
-    """
-    if path.suffix not in (".nc", ".parquet"):
-        raise InputError("unknown kind of file", field="--out", found=path.name, accepted="FILE.nc or FILE.parquet")
 
 
 def lines(found: Trajectories) -> list[str]:

@@ -16,25 +16,30 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..body.system import THEORIES, equations_hash
+from ..care.course import nearest_hint
+from ..errors import InputError
 from ..evidence import evidence_hash
+from ..results import Result, attributes
 from ..writing import write_text
 from .bands import question_changed, registered, withdrawn
-from .experiment import Experiment, shipped
+from .experiment import Experiment, experiment, load, shipped
 from .fit import fitted_values, shipped_fit, stale
 from .laboratory import measure
 from .readouts import readouts
 from .statistics import STATISTICS
 
+if TYPE_CHECKING:
+    import xarray
+
+Asked = str | Path | Sequence[Experiment | Mapping[str, Any]] | None
 MATRIX = Path(__file__).with_name("matrix.txt")
 PAIRS = tuple(combinations(THEORIES, 2))
 ABSENCES = (frozenset[str](), *(frozenset({theory}) for theory in THEORIES), *(frozenset(pair) for pair in PAIRS),
             frozenset(THEORIES))
-FEW = 20
-"""Up to so many experiments are listed one by one."""
 VERDICTS = ("within", "near", "outside")
 USES = ("calibrate", "validate")
 
@@ -62,6 +67,13 @@ class Row:
     band_status: str
     question_changed: bool
     reason: str | None
+
+    def told(self, absent: frozenset[str]) -> tuple[float, str]:
+        """Value and verdict without some theories, one of the `ABSENCES`."""
+        known: dict[Any, tuple[float, str]] = {
+            (): (self.value, self.verdict), **{(theory,): found for theory, found in self.without.items()},
+            **self.without_both, THEORIES: self.empty}
+        return known[tuple(theory for theory in THEORIES if theory in absent)]
 
     @property
     def earned_by(self) -> tuple[str, ...]:
@@ -105,22 +117,22 @@ class Row:
         value, verdict = self.without[e.theory]
         return {
             "id": e.id, "theory": e.theory, "use": e.use, "required": e.band.required, "near": e.band.near,
-            "value": _number(self.value), "verdict": self.verdict, "kind": e.kind,
-            "value_without": _number(value), "verdict_without": verdict, "source": dict(e.source),
+            "value": number(self.value), "verdict": self.verdict, "kind": e.kind,
+            "value_without": number(value), "verdict_without": verdict, "source": dict(e.source),
             "citation": e.citation(), "answer": "yes_no" if e.yes_no else "number", "target": e.target,
             "question_changed": self.question_changed, "by_construction": e.by_construction,
             "prior_informed": e.prior_informed, "near_to_nothing": self.near_to_nothing,
-            "empty": {"value": _number(self.empty[0]), "verdict": self.empty[1]},
+            "empty": {"value": number(self.empty[0]), "verdict": self.empty[1]},
             "body": e.arm.body.name, "readout": e.readout, "statistic": e.statistic, "rule": e.rule,
             "band": self.band_status, "conflict": e.conflict, "note": e.note,
             "reason": self.reason or unformed(self.value),
-            "without": {theory: {"value": _number(v), "verdict": told} for theory, (v, told) in self.without.items()},
+            "without": {theory: {"value": number(v), "verdict": told} for theory, (v, told) in self.without.items()},
             "earned_by": list(self.earned_by),
         }
 
 
 @dataclass(frozen=True)
-class Scoreboard:
+class Scoreboard(Result):
     """All rows, in the order of the experiments."""
 
     rows: tuple[Row, ...]
@@ -129,6 +141,12 @@ class Scoreboard:
         """`experiments, summary, provenance`."""
         return {"experiments": [row.as_json() for row in self.rows], "summary": summary(self.rows),
                 "provenance": provenance()}
+
+    def dataset(self) -> xarray.Dataset:
+        """Value and verdict over (experiment, without), where `without` says what was taken away."""
+        from .table import as_dataset
+
+        return as_dataset(self.rows, attributes(provenance()))
 
 
 def run(experiments: Sequence[Experiment], fitted: Mapping[str, float] | None = None) -> Scoreboard:
@@ -167,7 +185,8 @@ def unformed(value: float) -> str | None:
     return "not over while it was watched" if math.isinf(value) else None
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """A value for JSON: six digits, and null where there is none."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
@@ -289,73 +308,36 @@ def in_words(rows: Sequence[Row]) -> list[str]:
     return told
 
 
-def lines(board: Scoreboard) -> list[str]:
-    """The scoreboard for a terminal."""
-    rows, found = board.rows, summary(board.rows)
-    shown = [f"{'theory':<18}{'use':<11}{'n':>4}{'within':>8}{'near':>6}{'outside':>9}{'earned':>8}"]
-    for theory in THEORIES:
-        earned: int | str = len(found["by_theory"][theory]["earned"])
-        for use in USES:
-            c = found["by_theory"][theory][use]
-            if c["experiments"]:
-                shown.append(f"{theory:<18}{use:<11}{c['experiments']:>4}{c['within']:>8}{c['near']:>6}"
-                             f"{c['outside']:>9}{earned:>8}")
-                earned = ""
-    for use in USES:
-        c = found["by_use"][use]
-        if c["experiments"]:
-            told = "; ".join(f"{name} {c[part]['within']} of {c[part]['experiments']}"
-                             for part, name in (("numbers", "numbers"), ("yes_no", "yes or no"))
-                             if c[part]["experiments"])
-            shown.append(f"{use}: {c['within_pct']:.0f} % within, {c['within_or_near_pct']:.0f} % within or near "
-                         f"({told}); without any theory {c['empty_model_within']} within")
-            if c["clean"]["experiments"] < c["experiments"]:
-                shown.append(f"  tests in their own right: {c['clean']['within']} of {c['clean']['experiments']} "
-                             "within")
-    listed = rows if len(rows) <= FEW else [row for row in rows if row.verdict == "outside"]
-    if listed:
-        shown += ["", "each of them:" if len(rows) <= FEW else "outside:"] + [_line(row) for row in listed]
-    if found["conflicts"]:
-        shown += ["", "papers that contradict each other:"] + [
-            f"  {c['conflict']}: {c['met']} of {c['of']} met" for c in found["conflicts"]]
-    if len(rows) > FEW:
-        shown += ["", *in_words(rows)]
-    if found["bands_changed"]:
-        shown += ["", "bands changed since they were registered: " + ", ".join(found["bands_changed"])]
-    if found["questions_changed"]:
-        shown += ["", f"{len(found['questions_changed'])} experiments are done or read otherwise than when their bands "
-                  "were registered (the page says which)."]
-    if stale():
-        shown += ["", "The fit was made from other equations or experiments: python -m deqi.theories.fit"]
-    return shown
+def on_trial(experiments: Asked = None, theory: str | None = None) -> Scoreboard:
+    """Put theories on trial: experiments with the whole model and without each theory.
 
-
-def _line(row: Row) -> str:
-    low, high = ("" if bound is None else f"{bound:.4g}" for bound in row.experiment.band.required)
-    value = f"{row.value:.4g}" if math.isfinite(row.value) else "-"
-    without = _number(row.without[row.experiment.theory][0])
-    told = f", without {row.experiment.theory} {without:.4g}" if without is not None else ""
-    if row.experiment.kind == "internal":
-        told = ", reads its own theory"
-    told += f"; {unformed(row.value)}" if unformed(row.value) else ""
-    told += "; nearer to no effect than to the band" if row.near_to_nothing else ""
-    return (f"  {row.verdict:<8}{row.experiment.id:<48} {value:>10}  band {low or '..'} to {high or '..'}"
-            f"  ({row.experiment.use}{told})")
-
-
-def of_theory(experiments: Sequence[Experiment], theory: str | None) -> tuple[Experiment, ...]:
-    """The experiments of one theory; all for None.
+    Arguments:
+        experiments: those that ship (None), a file, or a list of them, built or as plain data.
+        theory: one theory's experiments only.
 
     Raises:
-        InputError: no such theory.
+        InputError: an experiment or a theory that is not accepted.
     """
-    from ..care.course import nearest_hint
-    from ..errors import InputError
+    return run(chosen(experiments, theory))
 
+
+def chosen(experiments: Asked = None, theory: str | None = None) -> tuple[Experiment, ...]:
+    """The experiments that `on_trial` runs; arguments and errors as there."""
     if theory is not None and theory not in THEORIES:
         raise InputError("no such theory", field="--theory", found=theory,
                          accepted=", ".join(THEORIES) + nearest_hint(theory, THEORIES))
-    return tuple(e for e in experiments if theory in (None, e.theory))
+    if experiments is None:
+        asked = shipped()
+    elif isinstance(experiments, str | Path):
+        asked = load(experiments)
+    else:
+        asked = tuple(e if isinstance(e, Experiment) else experiment(e) for e in experiments)
+    found = tuple(e for e in asked if theory in (None, e.theory))
+    if not found:
+        raise InputError("no experiment of this theory", field="--theory", found=theory,
+                         file=str(experiments) if isinstance(experiments, str | Path) else None,
+                         accepted=", ".join(dict.fromkeys(e.theory for e in asked)) or "one experiment or more")
+    return found
 
 
 if __name__ == "__main__":

@@ -1,1 +1,5 @@
-"""In-silico trials: design, recruit, simulate, analyse, report."""
+"""In-silico trials: design, recruit, simulate, analyse, report; `deqi.trial(...)` runs one."""
+
+from ..calling import callable_package
+
+callable_package(__name__, ".result", "trial")

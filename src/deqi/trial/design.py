@@ -43,8 +43,6 @@ from .parts import (
 LARGEST_MIXED = 20_000
 """Most people in a trial that is analysed with a mixed model, which takes minutes beyond."""
 LEAST_PER_ARM = 2
-BLINDED = ("sham_penetrating", "sham_nonpenetrating", "placebo")
-"""Kinds of context that a patient may find out."""
 COMPARATORS = {"waiting": "waiting list", "usual_gp": "usual care", "usual_guideline": "guideline care",
                "usual_physiotherapy": "physiotherapy", "sham_penetrating": "penetrating sham",
                "sham_nonpenetrating": "non-penetrating sham", "placebo": "placebo",

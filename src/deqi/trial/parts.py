@@ -13,6 +13,8 @@ OUTCOMES = ("pain", "disability")
 METHODS = ("ancova", "ttest", "responders", "mixed")
 LONGEST_WEEKS = 520
 MOST_ARMS, MOST_LISTED = 20, 200
+BLINDED = ("sham_penetrating", "sham_nonpenetrating", "placebo")
+"""Kinds of context that a patient may find out."""
 
 Week = Annotated[int, number(1, LONGEST_WEEKS, whole=True)]
 Name = Annotated[str, label(60)]

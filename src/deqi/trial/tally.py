@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,25 +26,6 @@ SCREENED = ("assessed", "pain", "duration_weeks", "disability", "declined", "ran
 BINS = 101
 WIDTH = {"pain": 0.1, "disability": 1.0}
 """Points to a bin of the histograms; bin k holds scores that round to k of these."""
-
-
-class Moments(NamedTuple):
-    """Statistics of the people seen in trials of one size, in points; shape (trials, arms, cells).
-
-    Arguments:
-        n: people seen.
-        mean, baseline: means at the visit and at baseline of the same people.
-        variance, baseline_variance, covariance: with n - 1.
-        responders: how many responded.
-    """
-
-    n: np.ndarray
-    mean: np.ndarray
-    baseline: np.ndarray
-    variance: np.ndarray
-    baseline_variance: np.ndarray
-    covariance: np.ndarray
-    responders: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,10 +54,15 @@ class Tally:
     def empty(cls, design: Design, first_trial: int = 0, trials: int | None = None) -> Tally:
         """Nothing counted yet, for all trials of a design or for some that follow on one another."""
         arms, outcomes, weeks = len(design.arms), len(design.outcomes), design.weeks + 1
-        shapes = ((design.trials if trials is None else trials, len(design.sizes), arms, len(design.cells()),
-                   len(SUMS)),
-                  (len(SCREENED),), (arms,), (arms,), (arms, outcomes, weeks, 3), (arms, outcomes, weeks, BINS))
+        count = design.trials if trials is None else trials
+        shapes = ((count, *cls.shape(design)[1:]), (len(SCREENED),), (arms,), (arms,), (arms, outcomes, weeks, 3),
+                  (arms, outcomes, weeks, BINS))
         return cls(first_trial, *(np.zeros(shape, dtype=np.int64) for shape in shapes))
+
+    @staticmethod
+    def shape(design: Design) -> tuple[int, ...]:
+        """Shape of the sums over all trials of a design."""
+        return design.trials, len(design.sizes), len(design.arms), len(design.cells()), len(SUMS)
 
     @property
     def trials(self) -> int:
@@ -110,19 +95,6 @@ class Tally:
     def by_size(self) -> Int[np.ndarray, "trials sizes arms cells sums"]:
         """Sums of the whole trial of each size."""
         return np.cumsum(self.sums, axis=1)
-
-    def moments(self, size: int) -> Moments:
-        """Means, variances and covariances of the trials of one size.
-
-        Arguments:
-            size: index into the sizes of the design.
-        """
-        return moments_of(self.by_size[:, size])
-
-    @property
-    def seen(self) -> Int[np.ndarray, "arms cells"]:
-        """People seen by arm and cell, in all trials of the largest size."""
-        return np.asarray(self.sums[..., SUMS.index("n")].sum(axis=(0, 1)))
 
     @property
     def weekly_mean(self) -> Float[np.ndarray, "arms outcomes weeks"]:
@@ -159,20 +131,3 @@ class Tally:
 
 
 _TOTALS = ("screened", "allocated", "found_out", "weekly", "histogram")
-
-
-def moments_of(sums: Int[np.ndarray, "... sums"]) -> Moments:
-    """Means, variances and covariances from sums, in points; nan where too few were seen.
-
-    Arguments:
-        sums: in the order of SUMS, shape (..., SUMS).
-    """
-    n, y, yy, x, xx, xy, responders = np.moveaxis(sums.astype(float), -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        n_or_nan = np.where(n > 0, n, np.nan)
-        mean, baseline = y / n_or_nan, x / n_or_nan
-        rest = np.where(n > 1, n - 1.0, np.nan)
-        variance, baseline_variance = (yy - y * mean) / rest, (xx - x * baseline) / rest
-        covariance = (xy - x * mean) / rest
-    h = float(HUNDREDTHS)
-    return Moments(n, mean / h, baseline / h, variance / h**2, baseline_variance / h**2, covariance / h**2, responders)

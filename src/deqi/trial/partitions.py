@@ -1,0 +1,97 @@
+"""The folder of a run: everybody's scores as Parquet partitions, what is finished, and which design it belongs to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..body.system import equations_hash, parameters_hash
+from ..errors import InputError
+from ..population import posterior
+from ..writing import replacing, write_text
+from .design import Design
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from .run import Chunk
+
+MANIFEST = "manifest.json"
+ACCEPTED = "a new or empty folder, or one that the same command began"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a run keeps its results; a chunk is finished once its tally stands beside its partition.
+
+    Arguments:
+        path: of the folder.
+        chunk: people in one chunk, as when the folder was begun.
+    """
+
+    path: Path
+    chunk: int
+
+    @classmethod
+    def open(cls, path: str | Path, design: Design, chunk: int) -> Folder:
+        """Begin a folder, or go on with one of the same design.
+
+        Arguments:
+            path: of the folder; its parent exists.
+            design: the design.
+            chunk: people in one chunk, where the folder is new.
+
+        Raises:
+            InputError: it cannot be a folder, holds other things, or belongs to another run.
+        """
+        folder = Path(path)
+        made = _made(design)
+        try:
+            folder.mkdir(exist_ok=True)
+            entries = [entry for entry in folder.iterdir() if not entry.name.endswith(".part")]
+            manifest = folder / MANIFEST
+            if not entries:
+                write_text(manifest, json.dumps(made | {"chunk": chunk}, indent=2) + "\n")
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError("not a folder of simulated trials", file=str(path), accepted=ACCEPTED) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "its manifest cannot be read"
+            raise InputError(f"cannot keep results there ({reason})", file=str(path), accepted=ACCEPTED) from None
+        other = [name for name, value in made.items() if not isinstance(found, dict) or found.get(name) != value]
+        if other or not isinstance(found.get("chunk"), int):
+            raise InputError(f"belongs to another run (its {' and '.join(other) or 'chunk'} differ)", file=str(path),
+                             accepted=ACCEPTED)
+        for draft in folder.glob(".*.part"):  # what a run left that was killed while writing
+            draft.unlink(missing_ok=True)
+        return cls(folder, found["chunk"])
+
+    def tally(self, chunk: Chunk) -> Tally | None:
+        """The tally of a chunk if it is finished."""
+        path = self._path(chunk, ".npz")
+        return Tally.load(path) if path.exists() and self._path(chunk, ".parquet").exists() else None
+
+    def keep(self, chunk: Chunk, tally: Tally, table: Any) -> None:
+        """Write the partition of a chunk, then its tally, each whole or not at all.
+
+        Arguments:
+            chunk: the chunk.
+            tally: what was counted in it.
+            table: everybody's scores, a data frame.
+        """
+        table.insert(0, "world", chunk.world)
+        with replacing(self._path(chunk, ".parquet")) as draft:
+            table.to_parquet(draft, index=False)
+        tally.save(self._path(chunk, ".npz"))
+
+    def _path(self, chunk: Chunk, ending: str) -> Path:
+        return self.path / f"{chunk.world.replace(':', '-')}-{chunk.start:012d}{ending}"
+
+
+def _made(design: Design) -> dict[str, Any]:
+    """What makes a result: all of it must be the same for a run to go on."""
+    return {"design": design.hash(), "seed": design.seed, "version": __version__, "equations": equations_hash(),
+            "laboratory": parameters_hash(), "posterior": posterior.stamp() | posterior.attributes()
+            if posterior.places() is not None else {}}

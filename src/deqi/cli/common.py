@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +44,21 @@ def working(what: str, json_path: str | None) -> Iterator[None]:
 
     with Console(stderr=True).status(what):
         yield
+
+
+@contextlib.contextmanager
+def counting(what: str, json_path: str | None) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal, moved by (how much was done since the last call, how much there is); nothing elsewhere."""
+    if json_path == "-" or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(),
+                  console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, advance=done, total=total)
 
 
 def check_places(*places: Path | str | None, inputs: Sequence[Path | str | None] = ()) -> None:

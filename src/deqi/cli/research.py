@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, SeedOption, app, check_places, emit, warn_if_stale, working
+from .common import JsonOption, SeedOption, app, check_places, counting, emit, warn_if_stale, working
 
 
 @app.command()
@@ -65,6 +65,38 @@ def predict(trial: Annotated[Path, typer.Argument(metavar="TRIAL.yaml", help="tr
     emit(found, json_path)
     if json_path != "-":
         print("\n".join(room.lines(found)))
+
+
+@app.command()
+def trial(design: Annotated[Path, typer.Argument(metavar="DESIGN.yaml", help="design file")],
+          report: Annotated[Path | None, typer.Option("--report", metavar="OUT.html", help="where the report goes")
+                            ] = None,
+          out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER",
+                                                   help="keeps everybody's scores; an interrupted run goes on there")
+                         ] = None,
+          cluster: Annotated[str | None, typer.Option("--cluster", metavar="ADDRESS",
+                                                      help="of a Dask scheduler, such as tcp://host:8786")] = None,
+          trials: Annotated[int | None, typer.Option("--trials", min=1, max=1_000_000,
+                                                     help="simulated in each world, instead of the design's")] = None,
+          json_path: JsonOption = None,
+          seed: Annotated[int | None, typer.Option("--seed", min=0, max=2**32 - 1,
+                                                   help="of every random number, instead of the design's")] = None
+          ) -> None:
+    """Run a trial before it is run: recruit, treat and analyse virtual patients many times over."""
+    from ..trial import terminal
+    from ..trial.result import trial as run
+
+    check_places(report, json_path, inputs=(design,))
+    warn_if_stale()
+    with counting("simulating trials", json_path) as progress:
+        found = run(design, trials=trials, seed=seed, out=out, cluster=cluster, progress=progress)
+    if report is not None:
+        found.report(report)
+    emit(found.as_json(), json_path)
+    if json_path != "-":
+        print("\n".join(terminal.lines(found.result)))
+        if report is not None:
+            print(f"\nThe report is in {report}.")
 
 
 @app.command()

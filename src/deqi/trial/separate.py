@@ -1,11 +1,11 @@
 """Does the trial tell two theories apart? Its estimates without the one theory against those without the other.
 
 The rivals are the model without the first and without the second theory. In each rival's world many trials are
-simulated, each with its own draw of the averages; all that a trial would report (the adjusted difference of every
-contrast, outcome and visit) is one vector. Two normal distributions with a common covariance are fitted to one half of
-the trials and judge the other half, then the halves change places, so that no trial is judged by what it taught.
-With even odds before, the likelihood ratio says which rival a trial points to; 10 is where evidence counts as strong
-(Jeffreys).
+simulated, each with its own draw of the averages; all that a trial would report (the adjusted difference of every arm
+from the first, for every outcome and visit) is one vector. Two normal distributions with a common covariance are
+fitted to one half of the trials and judge the other half, then the halves change places, so that no trial is judged by
+what it taught. With even odds before, the likelihood ratio says which rival a trial points to; 10 is where evidence
+counts as strong (Jeffreys 1961, Theory of Probability, appendix B).
 
 A rival keeps the averages that were fitted with the removed theory present, so this says how much a trial could tell
 of the model's own theories, not which of them holds in a body.

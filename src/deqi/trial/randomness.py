@@ -159,8 +159,9 @@ def _noise(of: Any, flares: Any, tail: int) -> tuple[Any, ...]:
     odd, chance = words(3)
     # chi squared of `tail` degrees of freedom: exponentials for each two, a square for an odd one
     squares = jnp.square(_normal(odd)) if tail % 2 else 0.0
-    pairs = [_unit(last)] + [_unit(words(8 + k)[0]) for k in range(tail // 2 - 1)]
-    squares = squares - 2.0 * sum(jnp.log(u) for u in pairs)
+    staying, more = words(4)
+    pairs = [last, more, *(words(8 + k)[0] for k in range(tail // 2 - 2))][:tail // 2]
+    squares = squares - 2.0 * sum(jnp.log(_unit(pair)) for pair in pairs)
     heavy = _normal(day) * jnp.sqrt((tail - 2.0) / squares)
 
     def another(held: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -172,4 +173,4 @@ def _noise(of: Any, flares: Any, tail: int) -> tuple[Any, ...]:
     none = jnp.exp(-flares)
     start = (jnp.int32(0), none, none, jnp.zeros(flares.shape, jnp.int32))
     count = jax.lax.while_loop(lambda h: (h[0] < MOST_FLARES) & jnp.any(_unit(chance) > h[2]), another, start)[3]
-    return (_normal(spell), _normal(drift), _normal(own), _normal(error), heavy, _unit(words(4)[0]), count)
+    return (_normal(spell), _normal(drift), _normal(own), _normal(error), heavy, _unit(staying), count)

@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import ndtri
 
 from ..calibrate.reduced import ARM_EFFECT_WEEKS
-from ..population.coordinates import Coordinates
 from ..population.patients import Population, people_at
 from ..population.readout import Wanderings, disability_with, level_with, week_with_days, weekly_flares
 from ..population.simulate import simulate
 from .design import Design, buckets
 from .parts import BLINDED
+from .places import TabledPlaces
 from .randomness import PEOPLE, PERSONAL, WeeklyNoise, filled, keys, stream, uniforms, weekly_noise
 from .recruit import Enrolled, who
 from .tally import BINS, HUNDREDTHS, WIDTH, Tally
@@ -68,7 +68,7 @@ def treat(design: Design, world: str, settings: Settings, arm: int, people: Enro
     found_out = _finds_out(design, arm, personal[0])
     if found_out.any():
         averages, draw = _unblinded(averages, draw, found_out)
-    drawn = people_at(who(design), Coordinates(people.places.uniform[:, rows]), averages, draw, absent(world))
+    drawn = people_at(who(design), TabledPlaces(people.places.uniform[:, rows]), averages, draw, absent(world))
     drawn = _expecting(design, drawn, settings.expectation[trial - settings.first_trial], personal[1])
     course = simulate(design.plans[arm], drawn, weeks)
 

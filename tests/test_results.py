@@ -42,7 +42,8 @@ def test_a_name_stays_what_it_is_when_its_package_is_imported():
         importlib.import_module(module)
     for name in deqi.__all__:
         assert getattr(deqi, name) is getattr(deqi, name)
-    assert all(callable(getattr(deqi, verb)) for verb in ("consult", "forecast", "posterior", "simulate", "theories"))
+    assert all(callable(getattr(deqi, verb)) for verb in ("consult", "forecast", "posterior", "simulate", "theories",
+                                                      "trial"))
     assert set(deqi.__all__) <= set(dir(deqi))
     with pytest.raises(AttributeError, match="no attribute 'nothing_of_the_kind'"):
         deqi.nothing_of_the_kind  # noqa: B018

@@ -47,3 +47,7 @@ def __getattr__(name: str) -> Any:
     module, attribute = _LAZY[name]
     found = import_module(module, __name__)
     return found if attribute is None else getattr(found, attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -187,6 +187,13 @@ def load_patient(path: str | Path) -> Patient:
     return parse_patient(read_mapping(path), file=str(path))
 
 
+def patient_of(given: Patient | Mapping[str, Any] | str | Path) -> Patient:
+    """A patient as a caller gives it: an assessment, what would stand in a patient file, or the path of one."""
+    if isinstance(given, Patient):
+        return given
+    return parse_patient(given) if isinstance(given, Mapping) else load_patient(given)
+
+
 def emergency_signs(mapping: object) -> list[str]:
     """Ids of emergency questions that are answered with yes, in a file that need not be right otherwise."""
     patient = mapping.get("patient") if isinstance(mapping, Mapping) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from ..evidence import document
 from ..population import posterior
 from ..population.patients import phase_of
 from ..results import Result
-from .assessment import Patient, load_patient
+from .assessment import Patient, patient_of
 from .at_work import METHOD, decomposition, needles_note, shares_of_theories
 from .forecast import DRAWS, Forecast, prepare
 from .harms import versus_nsaid
@@ -73,19 +74,18 @@ class Consultation(Result):
         return Path(path)
 
 
-def consult(patient: Patient | str | Path, *, seed: int = 1, draws: int = DRAWS) -> Consultation:
+def consult(patient: Patient | Mapping[str, Any] | str | Path, *, seed: int = 1, draws: int = DRAWS) -> Consultation:
     """Screen a patient, compare the options, and tailor a plan.
 
     Arguments:
-        patient: an assessment, or the path of a patient file.
+        patient: an assessment, the path of a patient file, or what would stand in one.
         seed: of every random number; the same seed gives the same result.
         draws: virtual futures per option.
 
     Raises:
         InputError: the file is not a patient file.
     """
-    if not isinstance(patient, Patient):
-        patient = load_patient(patient)
+    patient = patient_of(patient)
     screening, extent = screen(patient), applicability(patient)
     result: dict[str, Any] = {
         "patient": _patient(patient, extent), "screening": screening.as_json(), "options": [], "tailored": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from ..care import Plan, load_plan, sentences
 from ..errors import InputError
 from ..population import posterior
 from ..results import Result
-from .assessment import Patient, load_patient
+from .assessment import Patient, load_patient, patient_of
 from .forecast import DRAWS, prepare
 from .limits import permits
 from .provenance import provenance
@@ -59,12 +59,12 @@ class PersonForecast(Result):
         return "\n".join(lines(self.result))
 
 
-def forecast(patient: Patient | str | Path, plan: object, weeks: Sequence[int] = (1, 2, 4, 8, 12), *, seed: int = 1,
-             draws: int = DRAWS) -> PersonForecast:
+def forecast(patient: Patient | Mapping[str, Any] | str | Path, plan: object,
+             weeks: Sequence[int] = (1, 2, 4, 8, 12), *, seed: int = 1, draws: int = DRAWS) -> PersonForecast:
     """Forecast reported pain and disability of one person under one plan.
 
     Arguments:
-        patient: an assessment, or the path of a patient file.
+        patient: an assessment, the path of a patient file, or what would stand in one.
         plan: a sentence, a plan file, a list of courses, or `nothing`.
         weeks: from now, whole weeks from 0 to 104.
         seed: of every random number.
@@ -74,8 +74,7 @@ def forecast(patient: Patient | str | Path, plan: object, weeks: Sequence[int] =
         InputError: a patient, plan or week that is not accepted.
     """
     asked = weeks_of(",".join(map(str, weeks)))
-    known = patient if isinstance(patient, Patient) else load_patient(patient)
-    return PersonForecast(forecast_patient(known, load_plan(plan), asked, seed=seed, draws=draws))
+    return PersonForecast(forecast_patient(patient_of(patient), load_plan(plan), asked, seed=seed, draws=draws))
 
 
 def forecast_file(path: Path, plan: str, weeks: Sequence[int], *, seed: int) -> dict[str, Any]:

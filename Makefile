@@ -9,7 +9,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-ex
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench evaluation lint docs examples lock clean
+.PHONY: help demo test check bench evaluation lint docs examples notebooks lock clean
 
 help:
 	@echo "make demo    the consultation on the example patient; leaves demo/report.html"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation; leaves site/index.html"
 	@echo "make examples the reports in the documentation, and the picture of one; needs chromium"
+	@echo "make notebooks runs the notebooks anew and stores what they show"
 	@echo "make lock    pins the dependencies anew"
 	@echo "make clean   removes what these commands made"
 
@@ -53,6 +54,10 @@ examples: $(VENV)/runtime
 	$(BIN)/deqi consult examples/older_adult_anticoagulant.yaml --report docs/examples/older_adult_anticoagulant.html
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=$$(mktemp -d) \
 		--window-size=1000,1500 --screenshot=docs/img/report.png "file://$(CURDIR)/docs/examples/gerac_chronic.html"
+
+notebooks: $(VENV)/dev
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		docs/notebooks/*.ipynb
 
 lock: $(VENV)/dev
 	$(LOCK) --output-file requirements.txt pyproject.toml

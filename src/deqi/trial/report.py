@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -23,7 +24,7 @@ SCALES = {"pain": "Pain, numeric scale 0 to 10", "disability": "Disability, 0 to
 BOUNDED = {"pain": "pain (0 to 10)", "duration_weeks": "duration in weeks", "disability": "disability (0 to 100)"}
 IMPORTANT = {"pain": MINIMAL_IMPORTANT_CHANGE["NRS"], "disability": MINIMAL_IMPORTANT_CHANGE["ODI"]}
 SURE = 3.0
-"""Monte Carlo standard errors from which a coverage counts as off."""
+"""Monte Carlo standard errors of the promised coverage from which a coverage counts as off."""
 Result = Mapping[str, Any]
 
 
@@ -55,8 +56,13 @@ def page(result: Result) -> str:
         estimates=result["estimates"], made=result["provenance"])
 
 
-def in_words(result: Result) -> list[str]:
-    """What the trial would find, a line for each contrast, for its intervals and for its two theories."""
+def in_words(result: Result, brief: bool = False) -> list[str]:
+    """What the trial would find, a line for each contrast, for its intervals and for its two theories.
+
+    Arguments:
+        result: as `deqi trial --json` writes it.
+        brief: for use under a table of power: says of each contrast only how many people would be enough.
+    """
     power = result["power"]
     primary = power["primary"]
     main = [row for row in result["estimates"]
@@ -64,8 +70,8 @@ def in_words(result: Result) -> list[str]:
     contrasts = [row | {"truth": _points(row), "enough": _enough(enough, result["design"]["n"])}
                  for row, enough in zip(main, power["n_for_80"], strict=True)]
     said = _template("words.txt.j2").render(
-        contrasts=contrasts, primary=primary, methods=METHODS, coverage=_coverage(main), theories=result["theories"],
-        asked_theories=result["design"].get("theories"))
+        contrasts=contrasts, brief=brief, primary=primary, methods=METHODS, coverage=_coverage(main),
+        theories=result["theories"], asked_theories=result["design"].get("theories"))
     return [line for line in said.splitlines() if line.strip()]
 
 
@@ -109,22 +115,24 @@ def _enough(enough: Result, sizes: Sequence[int]) -> str:
 
 
 def _coverage(main: Sequence[Result]) -> dict[str, Any]:
-    """Coverage over the contrasts of the primary analysis; each weighs the same."""
-    known = [row["coverage"] for row in main if row["coverage"]["value"] is not None]
-    level = main[0]["coverage"]["level"]
-    if not known:
-        return {"level": level, "value": None, "off": False}
-    return {"level": level, "value": sum(row["value"] for row in known) / len(known),
-            "off": any(abs(row["value"] - level) > SURE * row["mc_se"] for row in known)}
+    """Coverage over the contrasts of the primary analysis, each weighing the same; off if one is by three errors."""
+    level, trials = main[0]["coverage"]["level"], max(main[0]["trials"]["central"], 1)
+    known = [row["coverage"]["value"] for row in main if row["coverage"]["value"] is not None]
+    error = math.sqrt(level * (1.0 - level) / trials)
+    return {"level": level, "value": sum(known) / len(known) if known else None,
+            "off": any(abs(value - level) > SURE * error for value in known)}
 
 
 def _beyond_sham() -> str | None:
-    """What the calibrated model's needles do beyond sham at week 6, points of 100, from the validation that ships."""
+    """Points of 100 that the model's needles take away beyond sham by week 6, with 80 % range, from the calibration."""
     from ..calibrate.validate import shipped
 
     rows = (shipped() or {}).get("theories", {}).get("benefit", ())
     whole = next((row["week6"] for row in rows if row["theory"] == "all of it"), None)
-    return None if whole is None else number(abs(whole[1]))
+    if whole is None:
+        return None
+    low, middle, high = (number(-points) for points in reversed(whole))
+    return f"{middle} ({low} to {high})"
 
 
 def _courses(result: Result) -> dict[str, list[dict[str, Any]]]:
@@ -155,5 +163,5 @@ def _template(name: str) -> jinja2.Template:
     environment.filters.update(
         n=number, people=lambda count: number(count, 0 if count >= 10 else 1),
         hundred=lambda share: number(None if share is None else 100 * share, 0),
-        percent=lambda share, digits=0: "–" if share is None else f"{number(100 * share, digits)} %")
+        percent=lambda share, digits=0: "–" if share is None else f"{100 * share:.{digits}f} %")
     return environment.get_template(name)

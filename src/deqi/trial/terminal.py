@@ -25,11 +25,14 @@ def lines(result: Mapping[str, Any]) -> list[str]:
                                                 for arm in flow["arms"]) + ".", "",
              f"{primary['outcome']} in week {primary['week']}, {METHODS[primary['method']]}, two-sided "
              f"{number(100 * design['analysis']['level'], 2)} %",
-             f"{'contrast':<{wide}}{'people':>9}{'power':>9}{'±':>6}{'assurance':>11}{'±':>6}"]
+             f"{'contrast':<{wide}}{'people':>9}{'power':>9}{'±':>8}{'assurance':>12}{'±':>8}"]
+    told = ""
     for row in power["curve"]:
-        shown.append(f"{row['contrast']:<{wide}}{row['n']:>9,}{_percent(row['power']):>9}{_percent(row['mc_se']):>6}"
-                     f"{_percent(row['assurance']):>11}{_percent(row['assurance_mc_se']):>6}")
-    return [*shown, "", *in_words(result), "", *CAVEAT]
+        name = "" if row["contrast"] == told else row["contrast"]
+        shown.append(f"{name:<{wide}}{row['n']:>9,}{_percent(row['power']):>9}{_percent(row['mc_se']):>8}"
+                     f"{_percent(row['assurance']):>12}{_percent(row['assurance_mc_se']):>8}")
+        told = row["contrast"]
+    return [*shown, "", *in_words(result, brief=True), "", *CAVEAT]
 
 
 CAVEAT = ("Power rests on the effect that the model holds for true, assurance on all that it does not know as well.",
@@ -37,4 +40,4 @@ CAVEAT = ("Power rests on the effect that the model holds for true, assurance on
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{number(100 * share)} %"
+    return "–" if share is None else f"{100 * share:.1f} %"

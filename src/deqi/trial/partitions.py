@@ -18,7 +18,8 @@ from .tally import Tally
 if TYPE_CHECKING:
     from .run import Chunk
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
+"""As the tallies, it begins with what readers of Parquet folders pass over: the folder is one data set."""
 ACCEPTED = "a new or empty folder, or one that the same command began"
 
 
@@ -70,8 +71,8 @@ class Folder:
 
     def tally(self, chunk: Chunk) -> Tally | None:
         """The tally of a chunk if it is finished."""
-        path = self._path(chunk, ".npz")
-        return Tally.load(path) if path.exists() and self._path(chunk, ".parquet").exists() else None
+        path = self._tally(chunk)
+        return Tally.load(path) if path.exists() and self._partition(chunk).exists() else None
 
     def keep(self, chunk: Chunk, tally: Tally, table: Any) -> None:
         """Write the partition of a chunk, then its tally, each whole or not at all.
@@ -82,12 +83,15 @@ class Folder:
             table: everybody's scores, a data frame.
         """
         table.insert(0, "world", chunk.world)
-        with replacing(self._path(chunk, ".parquet")) as draft:
+        with replacing(self._partition(chunk)) as draft:
             table.to_parquet(draft, index=False)
-        tally.save(self._path(chunk, ".npz"))
+        tally.save(self._tally(chunk))
 
-    def _path(self, chunk: Chunk, ending: str) -> Path:
-        return self.path / f"{chunk.world.replace(':', '-')}-{chunk.start:012d}{ending}"
+    def _partition(self, chunk: Chunk) -> Path:
+        return self.path / f"{chunk.world.replace(':', '-')}-{chunk.start:012d}.parquet"
+
+    def _tally(self, chunk: Chunk) -> Path:
+        return self.path / f"_{self._partition(chunk).stem}.npz"
 
 
 def _made(design: Design) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..population.coordinates import Coordinates
 SHAPES = np.linspace(np.log(0.2), np.log(20.0), 96)
 NORMALS = np.linspace(-7.0, 7.0, 512)
 """Grid of the table: log shape, and the normal number of the same rank."""
-LOW, HIGH = 0.4, 15.0
+LOW, HIGH = 0.4, 10.0
 """Shapes that are read from the table, off its edges; others are computed."""
 
 

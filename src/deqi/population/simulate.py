@@ -11,21 +11,25 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ..body.system import BODY
 from ..care.plan import Plan
 from ..care.timeline import timeline
 from ..solve.cache import keep_compiled
-from ..solve.exponential import integrate
-from ..solve.grid import WEEKS, Grid, build
+from ..solve.exponential import RECORDED
+from ..solve.grid import MONTHS, Grid, build
+from ..solve.weekly import Context, weekly
 from .context import strength
 from .patients import Population
 
 keep_compiled()
 
-BLOCK = 1024
+BLOCK = 2048
 """Most patients in one call of the solver; what fits the cache of a core."""
+WEEKS = (16, 64, 128, 256, 520)
+COLUMNS = (64, 256, 1024, BLOCK)
+"""Padded numbers of weeks and of columns of the context: what is padded alike never compiles again."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,21 @@ class Course:
     flare_log_hazard: Float[np.ndarray, "weeks"]
 
 
+@dataclass(frozen=True)
+class Felt:
+    """How strongly the context of care works on each patient.
+
+    Arguments:
+        strength: from days, shape (times,), to strengths, shape (times, columns).
+        column: of each patient, shape (patients,).
+    """
+
+    strength: Callable[[Float[np.ndarray, "times"]], Float[np.ndarray, "times columns"]]
+    column: Int[np.ndarray, "patients"]
+
+
 def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = None, block: int = BLOCK,
-             progress: Callable[[int], Any] | None = None) -> Course:
+             felt: Felt | None = None, progress: Callable[[int], Any] | None = None) -> Course:
     """Simulate a plan on virtual patients.
 
     Arguments:
@@ -55,45 +72,55 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
         weeks: how long.
         size: padded number of steps, to share one compilation between plans.
         block: most patients in one call of the solver.
+        felt: how strongly the context works; by default as the plan has it in each patient's draw of the averages.
         progress: called with the number of patients finished.
 
     Returns:
         the latent weekly course.
     """
     grid = _grid(plan, weeks, size)
-    weights = grid.weekly_weights(weeks)[:, :grid.used]
+    felt = felt or Felt(lambda days: strength(plan.courses, days, people.averages), people.average)
+    strengths = felt.strength((grid.start_days + 0.5 * grid.days)[:grid.used])
     block = min(block, _round_up(people.size, 64))
-    starts = range(0, people.size, block)
-    felt = strength(plan.courses, grid.start_days + 0.5 * grid.days, people.averages).astype(np.float32)
+    padded = next(size for size in WEEKS if size >= weeks)
 
     def run(start: int) -> tuple[np.ndarray, np.ndarray]:
         rows = _rows(people.size, start, block)
-        inputs = {**grid.steps.inputs, "context_strength": felt[:, people.average[rows]]}
-        found = integrate(BODY, *_cut(people, rows), grid.steps._replace(inputs=inputs), differentiable=False)
+        context = _context(strengths, felt.column[rows], len(grid.days))
+        found = weekly(BODY, *_cut(people, rows), grid.steps, grid.week, grid.used, context, padded)
         kept = min(block, people.size - start)
-        done = tuple(weights @ np.asarray(found.mean[name])[:grid.used, :kept].astype(float)
-                     for name in ("nrs", "disability"))
+        nrs, disability = (np.asarray(found[name])[:weeks, :kept].astype(float) for name in RECORDED)
         if progress is not None:
             progress(kept)
-        return done
+        return nrs, disability
 
+    starts = range(0, people.size, block)
     if len(starts) == 1:
         blocks = [run(0)]
     else:
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
             blocks = list(threads.map(run, starts))
     nrs, disability = (np.concatenate([b[i] for b in blocks], axis=1) for i in (0, 1))
-    return Course(np.arange(1, weeks + 1), nrs, disability, _weekly_hazard(grid, weights))
+    return Course(np.arange(1, weeks + 1), nrs, disability, _weekly_hazard(grid, weeks))
 
 
 @lru_cache(maxsize=128)
 def _grid(plan: Plan, weeks: int, size: int | None) -> Grid:
     """The grid of a plan, kept: worlds and people that share a plan share it."""
-    return build(timeline(plan.courses, weeks), resolution=WEEKS, size=size, dtype=np.float32)
+    return build(timeline(plan.courses, weeks), resolution=MONTHS, size=size, dtype=np.float32)
 
 
-def _weekly_hazard(grid: Grid, weights: np.ndarray) -> np.ndarray:
-    return weights @ np.asarray(grid.steps.inputs["flare_log_hazard"], dtype=float)[:grid.used]
+def _weekly_hazard(grid: Grid, weeks: int) -> np.ndarray:
+    hazard = np.asarray(grid.steps.inputs["flare_log_hazard"], dtype=float)[:grid.used]
+    return grid.weekly_weights(weeks)[:, :grid.used] @ hazard
+
+
+def _context(strengths: Float[np.ndarray, "used columns"], column: Int[np.ndarray, "patients"], steps: int) -> Context:
+    """The columns that a block needs, padded, over so many steps."""
+    needed, own = np.unique(column, return_inverse=True)
+    chosen = np.zeros((steps, next(size for size in COLUMNS if size >= len(needed))), dtype=np.float32)
+    chosen[:len(strengths), :len(needed)] = strengths[:, needed]
+    return Context(chosen, own.astype(np.int32))
 
 
 def _round_up(n: int, to: int) -> int:

@@ -108,10 +108,14 @@ def _points(row: Result) -> str:
 
 
 def _enough(enough: Result, sizes: Sequence[int]) -> str:
+    """How many people are enough; of the smallest size asked only that it is."""
+    def people(n: int) -> str:
+        return f"at most {n}" if n == min(sizes) else str(n)
+
     if enough["power"] is None:
         return f"not within the sizes asked (up to {max(sizes)})"
-    beside = "none of the sizes asked" if enough["assurance"] is None else f"{enough['assurance']}"
-    return f"{enough['power']} people ({beside} for an assurance of 80 %)"
+    beside = "none of the sizes asked" if enough["assurance"] is None else people(enough["assurance"])
+    return f"{people(enough['power'])} people ({beside} for an assurance of 80 %)"
 
 
 def _coverage(main: Sequence[Result]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from deqi.care import plan_from
 from deqi.care.timeline import timeline
 from deqi.population.context import strength
 from deqi.population.patients import Population, draw, population_of
-from deqi.population.simulate import Felt, simulate
+from deqi.population.simulate import simulate
 from deqi.solve.dependence import dependence
 from deqi.solve.exponential import integrate
 from deqi.solve.grid import MONTHS, Grid, build
@@ -89,11 +90,16 @@ def test_finer_steps_change_little(people: Population, grid: Grid) -> None:
 
 
 def test_context_may_differ_from_patient_to_patient(people: Population) -> None:
+    """Half of the people in a draw of the averages in which needles mean nothing, half in one where they mean much."""
     half = people.size // 2
-    felt = Felt(lambda days: np.stack([np.zeros(len(days)), np.full(len(days), 0.9)], axis=1),
-                np.repeat([0, 1], half))
-    course = simulate(PLAN, people, WEEKS, felt=felt)
-    alone = simulate(PLAN, people, WEEKS, felt=Felt(lambda days: np.zeros((len(days), 1)), np.zeros(people.size, int)))
-    assert np.array_equal(course.nrs[:, :half], alone.nrs[:, :half])
+
+    def course(strengths: list[float], average: np.ndarray) -> np.ndarray:
+        averages = {name: np.repeat(values[:1], 2) for name, values in people.averages.items()}
+        averages["context.needling_open"] = np.array(strengths)
+        return simulate(PLAN, replace(people, averages=averages, average=average), WEEKS).nrs
+
+    mixed = course([0.0, 0.9], np.repeat([0, 1], half))
+    alone = course([0.0, 0.0], np.zeros(people.size, int))
+    assert np.array_equal(mixed[:, :half], alone[:, :half])
     likes = np.asarray(people.params["course"]["context_plateau"])[half:] > 0.2
-    assert np.all(course.nrs[-1, half:][likes] < alone.nrs[-1, half:][likes])
+    assert np.all(mixed[-1, half:][likes] < alone[-1, half:][likes])

@@ -49,21 +49,8 @@ class Course:
     flare_log_hazard: Float[np.ndarray, "weeks"]
 
 
-@dataclass(frozen=True)
-class Felt:
-    """How strongly the context of care works on each patient.
-
-    Arguments:
-        strength: from days, shape (times,), to strengths, shape (times, columns).
-        column: of each patient, shape (patients,).
-    """
-
-    strength: Callable[[Float[np.ndarray, "times"]], Float[np.ndarray, "times columns"]]
-    column: Int[np.ndarray, "patients"]
-
-
 def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = None, block: int = BLOCK,
-             felt: Felt | None = None, progress: Callable[[int], Any] | None = None) -> Course:
+             progress: Callable[[int], Any] | None = None) -> Course:
     """Simulate a plan on virtual patients.
 
     Arguments:
@@ -72,21 +59,19 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
         weeks: how long.
         size: padded number of steps, to share one compilation between plans.
         block: most patients in one call of the solver.
-        felt: how strongly the context works; by default as the plan has it in each patient's draw of the averages.
         progress: called with the number of patients finished.
 
     Returns:
         the latent weekly course.
     """
     grid = _grid(plan, weeks, size)
-    felt = felt or Felt(lambda days: strength(plan.courses, days, people.averages), people.average)
-    strengths = felt.strength((grid.start_days + 0.5 * grid.days)[:grid.used])
+    felt = strength(plan.courses, (grid.start_days + 0.5 * grid.days)[:grid.used], people.averages)
     block = min(block, _round_up(people.size, 64))
     padded = next(size for size in WEEKS if size >= weeks)
 
     def run(start: int) -> tuple[np.ndarray, np.ndarray]:
         rows = _rows(people.size, start, block)
-        context = _context(strengths, felt.column[rows], len(grid.days))
+        context = _context(felt, people.average[rows], len(grid.days))
         found = weekly(BODY, *_cut(people, rows), grid.steps, grid.week, grid.used, context, padded)
         kept = min(block, people.size - start)
         nrs, disability = (np.asarray(found[name])[:weeks, :kept].astype(float) for name in RECORDED)
@@ -115,11 +100,11 @@ def _weekly_hazard(grid: Grid, weeks: int) -> np.ndarray:
     return grid.weekly_weights(weeks)[:, :grid.used] @ hazard
 
 
-def _context(strengths: Float[np.ndarray, "used columns"], column: Int[np.ndarray, "patients"], steps: int) -> Context:
-    """The columns that a block needs, padded, over so many steps."""
-    needed, own = np.unique(column, return_inverse=True)
+def _context(felt: Float[np.ndarray, "used draws"], average: Int[np.ndarray, "patients"], steps: int) -> Context:
+    """Strengths of the context in the draws that a block needs, padded, over so many steps."""
+    needed, own = np.unique(average, return_inverse=True)
     chosen = np.zeros((steps, next(size for size in COLUMNS if size >= len(needed))), dtype=np.float32)
-    chosen[:len(strengths), :len(needed)] = strengths[:, needed]
+    chosen[:len(felt), :len(needed)] = felt[:, needed]
     return Context(chosen, own.astype(np.int32))
 
 

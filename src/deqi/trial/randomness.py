@@ -17,10 +17,9 @@ from jax.scipy.special import erfinv
 from jaxtyping import Float, Int
 
 from ..population.averages import priors
-from ..population.simulate import BLOCK
 
-PIECE = BLOCK
-"""Length of one call, that of the solver; longer arrays are cut, shorter ones filled up."""
+PIECE = 1024
+"""Length of one call, here and of the solver; longer arrays are cut, shorter ones filled up."""
 PEOPLE, ALLOCATION, SETTING = 0, 1, 2
 """Streams of a world: of each person, of each block of the allocation, of each trial."""
 NOISE, PERSONAL = 1 << 30, 1 << 31

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +45,17 @@ class Enrolled:
     arm: Int[np.ndarray, "people"]
     places: Coordinates
     screened: Int[np.ndarray, "screened"]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Enrolled]) -> Enrolled:
+        """Parts that follow on one another, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        trial, position, arm = (np.concatenate([getattr(part, name) for part in parts])
+                                for name in ("trial", "position", "arm"))
+        return cls(trial, position, arm,
+                   Coordinates(np.concatenate([part.places.uniform for part in parts], axis=1)),
+                   np.sum([part.screened for part in parts], axis=0))
 
 
 def who(design: Design) -> Who:

@@ -23,6 +23,8 @@ __all__ = ["CHUNK", "Chunk", "Truth", "check", "chunks_of", "records", "simulate
 
 CHUNK = 65_536
 """People in one chunk: the unit of work, of a partition, and of what is lost in a crash."""
+RECRUITED = 8192
+"""People recruited in one go of a thread."""
 MOST_PATIENT_WEEKS = 1e10
 """Simulated in one run whose results are not kept: about five hours on two cores."""
 MOST_PEOPLE = 2**32 - 1
@@ -144,7 +146,9 @@ def work(design: Design, chunk: Chunk, *, tables: bool = False, threads: int | N
     Returns:
         the tally of the chunk's trials, and the scores as a data frame in order of trial and patient (or None).
     """
-    people = enrol(design, chunk.world, chunk.start, chunk.stop)
+    people = Enrolled.joined(list(mapped(
+        lambda start: enrol(design, chunk.world, start, min(start + RECRUITED, chunk.stop)),
+        range(chunk.start, chunk.stop, RECRUITED), threads)))
     first, trials = int(people.trial[0]), int(people.trial[-1] - people.trial[0]) + 1
     where = settings(design, chunk.world, first, trials)
     found = Tally.empty(design, first, trials)

@@ -19,7 +19,7 @@ help:
 	@echo "make evaluation  forecasts against people whose later scores are known; leaves docs/data (half an hour)"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation; leaves site/index.html"
-	@echo "make examples the reports in the documentation, and the picture of one; needs chromium"
+	@echo "make examples the reports in the documentation (a quarter of an hour), and the picture of one; needs chromium"
 	@echo "make notebooks runs the notebooks anew and stores what they show"
 	@echo "make lock    pins the dependencies anew"
 	@echo "make clean   removes what these commands made"
@@ -52,6 +52,9 @@ docs: $(VENV)/dev
 examples: $(VENV)/runtime
 	$(BIN)/deqi consult examples/gerac_chronic.yaml --report docs/examples/gerac_chronic.html
 	$(BIN)/deqi consult examples/older_adult_anticoagulant.yaml --report docs/examples/older_adult_anticoagulant.html
+	for design in two_shams sessions factorial; do \
+		$(BIN)/deqi trial examples/trials/$$design.yaml --report docs/examples/trial_$$design.html \
+			--json docs/data/trial_$$design.json || exit 1; done
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=$$(mktemp -d) \
 		--window-size=1000,1500 --screenshot=docs/img/report.png "file://$(CURDIR)/docs/examples/gerac_chronic.html"
 

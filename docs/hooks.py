@@ -391,6 +391,21 @@ def _synthetic_people() -> str:
          f"{r['sd']:.2f}") for r in _stored("synthetic")["synthetic"]))
 
 
+def _trial(name: str) -> str:
+    """Power and assurance of an example design, and what follows, from the JSON of its run."""
+    from deqi.trial.report import in_words
+
+    found = _stored(f"trial_{name}")
+    power = found["power"]
+    truth = {row["contrast"]: row["truth"] for row in found["estimates"]
+             if all(row[key] == power["primary"][key] for key in ("outcome", "week", "method"))}
+    rows = ((row["contrast"], f"{truth[row['contrast']]:.2f}", row["n"],
+             *(f"{100 * row[share]:.0f} % ± {100 * row[error]:.0f}"
+               for share, error in (("power", "mc_se"), ("assurance", "assurance_mc_se")))) for row in power["curve"])
+    said = "\n".join(f"- {line}" for line in in_words(found, brief=True))
+    return _rows(("contrast", "truth", "people", "power", "assurance"), rows) + f"\n\n{said}"
+
+
 def _tailoring() -> str:
     from deqi.consult.tailoring import table
 
@@ -473,7 +488,7 @@ FORMULAS = {
 
 TABLES |= {
     "real-people": _real_people, "synthetic-people": _synthetic_people, "tailoring": _tailoring,
-    "questionnaires": _questionnaires,
+    "questionnaires": _questionnaires, "trial": _trial,
     "calibration-in-words": _calibration(_calibration_in_words),
     "calibration-left-out": _calibration(_calibration_left_out),
     "calibration-pooled": _calibration(_calibration_pooled),

@@ -10,7 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 import results
+import trials
 from deqi.consult.report import render, render_letter
+from deqi.trial.report import page as trial_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 PEOPLE = {"ordinary": results.FULL, "emergency": results.emergency(), "refer": results.refer(),
           "outside": results.outside()}
 PAGES = {name: render(result) for name, result in PEOPLE.items()} | {
-    f"letter, {name}": render_letter(result) for name, result in PEOPLE.items()}
+    f"letter, {name}": render_letter(result) for name, result in PEOPLE.items()} | {
+    "trial": trial_page(trials.result(theories=["gate", "muscle"]).as_json())}
 A4 = 96 / 25.4 * 188    # the width of a page between its margins, in CSS pixels
 
 

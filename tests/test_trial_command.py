@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import deqi as package
 from command import Ran, deqi
@@ -27,7 +26,7 @@ TINY: dict[str, Any] = {
 def written(folder: Path, **changes: Any) -> Path:
     """A design file: the tiny trial with some keys replaced."""
     path = folder / "design.yaml"
-    path.write_text(yaml.safe_dump({"trial": TINY | changes}), encoding="utf-8")
+    path.write_text(json.dumps({"trial": TINY | changes}), encoding="utf-8")    # JSON is YAML too
     return path
 
 
@@ -85,7 +84,11 @@ def _none(design: Any) -> Any:
     ({"trials": 0}, "trial.trials", "0"),
     ({"n": 1_000_000_000_000}, "trial.n", "--out"),
     ({"analysis": TINY["analysis"] | {"contrasts": [{"of": ["needles"], "versus": ["waitng"]}]}},
-     "trial.analysis.contrasts", "nearest is `waiting`"),
+     "trial.analysis.contrasts[0].versus[0]", "nearest is `waiting`"),
+    ({"analysis": TINY["analysis"] | {"contrasts": [{"of": ["needles", "needles"], "versus": ["waiting"]}]}},
+     "trial.analysis.contrasts[0].of", "twice"),
+    ({"analysis": TINY["analysis"] | {"contrasts": 2 * [{"of": ["needles"], "versus": ["waiting"]}]}},
+     "trial.analysis.contrasts[1]", "the same contrast twice"),
     ({"visit": [4]}, "trial.visit", "nearest is `visits`"),
     ({"arms": [TINY["arms"][0] | {"plan": "acupuncture 30 min 4 sesions over 4 weeks"}, TINY["arms"][1]]},
      "trial.arms[0].plan", "sesions"),

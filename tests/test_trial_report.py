@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import xarray
 
+import trials
 from deqi.trial import report, terminal
 from deqi.trial.result import TrialResult
 from trials import DESIGN, result
@@ -165,6 +166,17 @@ def test_terminal_lists_each_size_once(made: TrialResult) -> None:
     assert shown.count("verum versus waiting") == 2          # in the table, and below it
     assert all(f"{share:.1f} %" in shown for share in (100 * row["power"] for row in made.result["power"]["curve"]))
     assert max(map(len, shown.splitlines())) < 400
+
+
+def test_trials_that_lose_everybody_find_nothing_and_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(trials, "LOST", 1.0)
+    found = result(n=[20], trials=50, outcomes=["pain"])
+    json.dumps(found.as_json(), allow_nan=False)
+    row = found.result["estimates"][0]
+    assert (row["mean"], row["coverage"]["value"], row["power"]) == (None, None, 0.0)
+    assert "not within the sizes asked" in report.in_words(found.result)[0]
+    assert "<svg" in report.page(found.as_json())
+    found.save(tmp_path / "t.nc")
 
 
 def test_a_trial_whose_arm_is_lost_is_told_and_nothing_breaks() -> None:

@@ -128,7 +128,7 @@ METHODS: dict[str, Callable[..., Estimates]] = {"ancova": ancova, "ttest": chang
 
 
 def change_sd(sums: np.ndarray, weights: np.ndarray) -> float:
-    """Standard deviation of change within the arms of a contrast, over all trials together.
+    """Standard deviation of change within the arms of a contrast, over all trials together; NaN of fewer than two.
 
     Arguments:
         sums: of one cell, shape (..., arms, SUMS); trials of one world.
@@ -136,7 +136,8 @@ def change_sd(sums: np.ndarray, weights: np.ndarray) -> float:
     """
     m = _within(np.asarray(sums).reshape(-1, *sums.shape[-2:]).sum(axis=0))
     used = weights != 0.0
-    return float(np.sqrt((m.yy - 2.0 * m.xy + m.xx)[used].sum() / (m.n[used] - 1.0).sum()))
+    spare = (m.n[used] - 1.0).sum()
+    return float(np.sqrt((m.yy - 2.0 * m.xy + m.xx)[used].sum() / spare)) if spare > 0.0 else float("nan")
 
 
 def _within(sums: np.ndarray) -> _Within:

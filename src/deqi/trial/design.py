@@ -224,6 +224,10 @@ def _check_contrasts(design: Design) -> None:
             for index, name in enumerate(getattr(contrast, side)):
                 if name not in ids:
                     raise refuse(f"no such arm{nearest(name, ids)}", ", ".join(ids), name, (*here, side, index))
+            if len(set(getattr(contrast, side))) < len(getattr(contrast, side)):
+                raise refuse("an arm twice on one side", "each arm once", list(getattr(contrast, side)), (*here, side))
+        if contrast in design.analysis.contrasts[:place]:
+            raise refuse("the same contrast twice", "each contrast once", contrast.title, here)
         both = set(contrast.of) & set(contrast.versus)
         if both:
             raise refuse("an arm on both sides", "other arms", min(both), (*here, "versus"))

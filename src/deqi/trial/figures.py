@@ -67,7 +67,8 @@ def power(rows: Sequence[Row], wanted: float, name: str, textbook: bool) -> Mark
     drawn += [text(38, y(k) + 4, f"{k} %", "tick", "end") for k in range(0, 101, 20)]
     drawn.append(line(44, y(100 * wanted), WIDTH - 8, y(100 * wanted), "promised"))
     if textbook:
-        drawn.append(path([(x(log(row["n"])), y(100 * row["analytic"])) for row in rows], "ghost"))
+        known = [row for row in rows if row["analytic"] is not None]
+        drawn.append(path([(x(log(row["n"])), y(100 * row["analytic"])) for row in known], "ghost"))
     for key, error, kind in (("assurance", "assurance_mc_se", "late"), ("power", "mc_se", "own")):
         known = [row for row in rows if row[key] is not None]
         drawn.append(path([(x(log(row["n"])), y(100 * row[key])) for row in known], f"curve {kind}"))

@@ -56,7 +56,7 @@ def covered(found: Estimates, truth: float) -> Share:
     return share((found.low[kept] <= truth) & (truth <= found.high[kept]))
 
 
-def analytic(effect: float, sd: float, people: np.ndarray, weights: np.ndarray, level: float) -> float:
+def analytic(effect: float, sd: float, people: np.ndarray, weights: np.ndarray, level: float) -> float | None:
     """Power of the t test by the noncentral t distribution.
 
     Arguments:
@@ -65,9 +65,14 @@ def analytic(effect: float, sd: float, people: np.ndarray, weights: np.ndarray, 
         people: analysed in each arm, shape (arms,); a mean number need not be whole.
         weights: of the arms in the contrast, shape (arms,).
         level: of the two-sided test.
+
+    Returns:
+        None where too few people are left for a test.
     """
     used = weights != 0.0
     df = float((people[used] - 1.0).sum())
+    if df <= 0.0 or not (people[used] > 0.0).all() or not sd > 0.0:
+        return None
     away = effect / (sd * float(np.sqrt((weights[used] ** 2 / people[used]).sum())))
     edge = stats.t.isf(level / 2.0, df)
     return float(stats.nct.sf(edge, df, away) + stats.nct.cdf(-edge, df, away))

@@ -12,9 +12,9 @@ import time
 import pandas
 import pytest
 
-from deqi.errors import InputError
+from deqi.errors import DeqiError, InputError
 from deqi.trial import cluster, run
-from deqi.trial.partitions import MANIFEST
+from deqi.trial.partitions import MANIFEST, made_of
 from designs import small
 
 CHUNK = 60
@@ -72,6 +72,8 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):
         run.simulate(small(), out=tmp_path)
     with pytest.raises(InputError, match="cannot keep results there"):
         run.simulate(small(), out=tmp_path / "thesis.txt")
+    with pytest.raises(InputError, match="no such folder"):
+        run.simulate(small(), out=tmp_path / "no" / "runs")
     assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, "thesis.txt"]
 
 
@@ -145,6 +147,13 @@ def test_a_killed_worker_changes_nothing(alone):
             assert len(done) == 12
             assert pids[0] not in client.run(os.getpid).values()
     assert found.equals(alone)
+
+
+def test_a_worker_with_another_deqi_is_refused(monkeypatch):
+    chunk = next(run.chunks_of(small(), "central", CHUNK))
+    made = made_of(small())
+    with pytest.raises(DeqiError, match="another deqi \\(equations differ\\)"):
+        cluster._chunk(small().as_data(), chunk, False, made | {"equations": "older"})
 
 
 def test_nobody_at_the_address_is_one_clear_message(monkeypatch):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeqiError, InputError
 from .design import Design
+from .partitions import made_of
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -36,43 +37,52 @@ def spread(design: Design, chunks: Sequence[Chunk], cluster: Any, *, tables: boo
 
     Raises:
         InputError: `distributed` is not installed, or nobody answers at that address.
-        DeqiError: a chunk failed on the cluster again and again.
+        DeqiError: a chunk failed on the cluster again and again, or its workers have another deqi.
     """
     with _client(cluster) as client:
         from distributed import as_completed
 
-        waiting = iter(chunks)
-        threads = max(sum(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()), 1)
-
-        def submit(chunk: Chunk) -> Any:
-            key = f"deqi-{design.hash()[:16]}-{tables}-{chunk.world}-{chunk.start}-{chunk.stop}"
-            future = client.submit(_chunk, design.as_data(), chunk, tables, key=key, pure=True, retries=RETRIES)
-            under_way[future] = chunk
-            return future
-
+        waiting, done = iter(chunks), as_completed()
         under_way: dict[Any, Chunk] = {}
-        done = as_completed([submit(chunk) for chunk in islice(waiting, IN_FLIGHT * threads)])
+        told, made = design.as_data(), made_of(design)
+
+        def fill() -> None:
+            """Submit until enough are under way for the workers of the moment."""
+            room = IN_FLIGHT * max(sum(client.nthreads().values()), 1) - len(under_way)
+            for chunk in islice(waiting, max(room, 0)):
+                key = f"deqi-{made['design'][:16]}-{tables}-{chunk.world}-{chunk.start}-{chunk.stop}"
+                future = client.submit(_chunk, told, chunk, tables, made, key=key, pure=True, retries=RETRIES)
+                under_way[future] = chunk
+                done.add(future)
+
+        fill()
         for future in done:
             chunk = under_way.pop(future)
             try:
                 found, table = future.result()
+            except DeqiError:
+                raise
             except Exception as error:
-                if isinstance(error, DeqiError):
-                    raise
-                raise DeqiError(f"a chunk failed on the cluster {RETRIES} times: {error}") from error
+                raise DeqiError(f"the cluster could not finish a chunk: {error}") from error
             future.release()
-            following = next(waiting, None)
-            if following is not None:
-                done.add(submit(following))
+            fill()
             yield chunk, found, table
 
 
-def _chunk(design: dict[str, Any], chunk: Chunk, tables: bool) -> tuple[Tally, Any]:
-    """One chunk on a worker; a function of its arguments alone."""
+def _chunk(design: dict[str, Any], chunk: Chunk, tables: bool, made: dict[str, Any]) -> tuple[Tally, Any]:
+    """One chunk on a worker; a function of its arguments alone.
+
+    Raises:
+        DeqiError: the worker's deqi would not give the same numbers.
+    """
     from .design import parse_design
     from .run import work
 
-    return work(parse_design(design), chunk, tables=tables)
+    asked = parse_design(design)
+    other = [name for name, value in made_of(asked).items() if made.get(name) != value]
+    if other:
+        raise DeqiError(f"a worker of the cluster has another deqi ({', '.join(other)} differ)")
+    return work(asked, chunk, tables=tables)
 
 
 @contextmanager

@@ -48,7 +48,10 @@ class Folder:
             InputError: it cannot be a folder, holds other things, or belongs to another run.
         """
         folder = Path(path)
-        made = _made(design)
+        if not folder.parent.is_dir():
+            raise InputError("cannot keep results there (no such folder)", file=str(path),
+                             accepted="a folder in one that exists")
+        made = made_of(design)
         try:
             folder.mkdir(exist_ok=True)
             entries = [entry for entry in folder.iterdir() if not entry.name.endswith(".part")]
@@ -94,8 +97,8 @@ class Folder:
         return self.path / f"_{self._partition(chunk).stem}.npz"
 
 
-def _made(design: Design) -> dict[str, Any]:
-    """What makes a result: all of it must be the same for a run to go on."""
+def made_of(design: Design) -> dict[str, Any]:
+    """What makes a result: all of it must be the same for a run to go on, or to be shared out."""
     return {"design": design.hash(), "seed": design.seed, "version": __version__, "equations": equations_hash(),
             "laboratory": parameters_hash(), "posterior": posterior.stamp() | posterior.attributes()
             if posterior.places() is not None else {}}

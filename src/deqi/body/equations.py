@@ -149,7 +149,8 @@ _MEANING: dict[str, Callable[..., Any]] = {
     "integer_pow": lambda params, a: a ** params["y"], "square": lambda _, a: a**2,
     "sqrt": lambda _, a: sp.sqrt(a), "exp": lambda _, a: sp.exp(a), "log": lambda _, a: sp.log(a),
     "log1p": lambda _, a: log1p(a), "expm1": lambda _, a: expm1(a), "tanh": lambda _, a: sp.tanh(a),
-    "logistic": lambda _, a: 1 / (1 + sp.exp(-a)), "abs": lambda _, a: sp.Abs(a), "sign": lambda _, a: sp.sign(a),
+    "logistic": lambda _, a: 1 / (1 + sp.exp(-a)), "sign": lambda _, a: sp.sign(a),
+    "abs": lambda _, a: sp.Abs(a, evaluate=False),  # as written, so that what repeats is seen
     "max": lambda _, a, b: sp.Max(a, b, evaluate=False), "min": lambda _, a, b: sp.Min(a, b, evaluate=False),
     "clamp": lambda _, low, a, high: sp.Min(sp.Max(a, low, evaluate=False), high, evaluate=False),
     "gt": lambda _, a, b: sp.Gt(a, b), "ge": lambda _, a, b: sp.Ge(a, b), "lt": lambda _, a, b: sp.Lt(a, b),
@@ -201,6 +202,29 @@ def rhs_source(system: System = BODY) -> str:
     head = [f"from math import {used}", "", "from numpy import empty", "", "",
             "def rhs(t, u, p, x):", f"    du = empty({len(slopes)})"]
     return "\n".join([*head, *lines, "    return du", ""])
+
+
+def shared_terms(expressions: Iterable[sp.Expr], name: Callable[[int], str]
+                 ) -> tuple[list[tuple[sp.Symbol, sp.Expr]], list[sp.Expr]]:
+    """What is long and repeated, taken out of some expressions to be written once before them.
+
+    Arguments:
+        expressions: as `trace` gives them.
+        name: what the first, second ... of these terms is called.
+
+    Returns:
+        the terms with their values, each of which may use those before it, and the expressions in their words.
+    """
+    found, reduced = sp.cse(list(expressions), order="none")
+    short: dict[sp.Symbol, sp.Expr] = {}
+    terms: list[tuple[sp.Symbol, sp.Expr]] = []
+    for place, value in found:
+        value = value.xreplace(short)
+        short[place] = value
+        if value.count_ops() >= 5:
+            short[place] = sp.Symbol(name(len(terms) + 1), real=True)
+            terms.append((short[place], value))
+    return terms, [value.xreplace(short) for value in reduced]
 
 
 _PRINTER = PythonCodePrinter({"fully_qualified_modules": False})
@@ -261,15 +285,9 @@ def _formulas(equations: Mapping[str, tuple[sp.Expr, ...]], form: str = "{left} 
     """Equations in LaTeX, what is long and repeated written once before them."""
     if not equations:
         return []
-    shared, reduced = sp.cse([value for values in equations.values() for value in values], order="none")
-    short: dict[sp.Symbol, sp.Expr] = {}
-    lines: list[str] = []
-    for name, value in shared:
-        value = value.xreplace(short)
-        short[name] = value if value.count_ops() < 5 else sp.Symbol(f"z_{{{len(lines) + 1}}}", real=True)
-        if short[name] is not value:
-            lines.append(f"{short[name].name} = {_latex(value)}")
-    written = (_latex(value.xreplace(short)) for value in reduced)
+    shared, reduced = shared_terms([value for values in equations.values() for value in values], "z_{{{}}}".format)
+    lines = [f"{name.name} = {_latex(value)}" for name, value in shared]
+    written = (_latex(value) for value in reduced)
     for left, values in equations.items():
         right = form.format(*(next(written) for _ in values), left=left).replace("= 0 - ", "= - ")
         lines.append(right)

@@ -1,4 +1,4 @@
-"""Commands for other systems: what a clinic's records say and are told, as FHIR."""
+"""Commands for other systems: a clinic's records as FHIR, a patient under a plan as SBML."""
 
 from __future__ import annotations
 
@@ -57,6 +57,36 @@ def export_fhir(patient: Annotated[Path | None, typer.Argument(metavar="PATIENT.
     if json_path != "-":
         print("\n".join(room.lines(found, str(out))))
     if found["bundle"] is None:
+        raise typer.Exit(3)
+
+
+@export_app.command("sbml")
+def export_sbml(patient: Annotated[Path | None, typer.Argument(
+                    metavar="PATIENT.yaml", help="patient file; without one, the reference patient")] = None,
+                plan: Annotated[str, typer.Option("--plan", help="a plan in words, or a plan file")] = "nothing",
+                weeks: Annotated[int, typer.Option("--weeks", help="weeks from now")] = 12,
+                without: Annotated[list[str] | None, typer.Option("--without", metavar="THEORY",
+                                                                  help="a theory to leave out; may be repeated")
+                                   ] = None,
+                out: Annotated[Path | None, typer.Option("--out", metavar="MODEL.xml", help="where the model goes")
+                               ] = None,
+                json_path: JsonOption = None, seed: SeedOption = 1) -> None:
+    """Write a patient under a plan as a model in SBML, for other simulators."""
+    from ..interop import sbml as room
+    from ..writing import write_text
+
+    if out is None:
+        raise InputError("the model needs a place", field="--out", accepted="--out MODEL.xml")
+    check_places(out, json_path, inputs=(patient, plan))
+    warn_if_stale()
+    with working("writing the model", json_path):
+        found = room.export(plan, patient, weeks=weeks, without=without or (), seed=seed)
+    if found.text is not None:
+        write_text(out, found.text)
+    emit(found.about | {"sbml": None if found.text is None else str(out)}, json_path)
+    if json_path != "-":
+        print("\n".join(room.lines(found, str(out))))
+    if found.text is None:
         raise typer.Exit(3)
 
 

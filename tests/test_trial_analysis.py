@@ -125,7 +125,17 @@ def test_the_mixed_model_is_that_of_the_formula() -> None:
     assert found.failed == 0
 
 
-def test_with_one_number_a_person_the_mixed_model_is_not_fitted_but_counted() -> None:
+def test_no_mixed_model_runs_off_to_an_endless_variance() -> None:
+    """With little spread between people the variance is near its bound, where optimisers stumble."""
+    frame = visits_of(12, people=40)
+    frame["value"] = frame["value"].sample(frac=1.0, random_state=1).to_numpy()
+    found = mixed.fit(frame, ["verum", "sham"], [4, 8], 8, [np.array([1.0, -1.0])], 0.05)
+    seen = found.estimates[0]
+    assert found.failed == (~seen.analysed).sum() <= 3
+    assert (seen.se[seen.analysed] < 1.0).all()
+
+
+def test_a_mixed_model_that_cannot_be_fitted_is_counted() -> None:
     """A model that cannot be fitted is told, neither dropped nor taken for one that does not reject."""
     frame = visits_of(2)
     frame.loc[(frame["trial"] == 1) & (frame["arm"] == "sham"), "value"] = np.nan

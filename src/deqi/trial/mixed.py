@@ -19,8 +19,9 @@ from scipy import stats
 
 from .analyse import Estimates
 
-OPTIMISERS = ("lbfgs", "bfgs", "cg")
-"""Tried one after the other until one converges."""
+OPTIMISERS = ("bfgs", "powell", "nm")
+"""Tried one after the other until one converges. L-BFGS, the default, often runs off to an endless variance of people
+and calls that converged."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def _converged(value: np.ndarray, design: np.ndarray, person: np.ndarray) -> tup
             except (np.linalg.LinAlgError, ValueError):
                 continue
             covariance = np.asarray(found.cov_params())[:design.shape[1], :design.shape[1]]
-            if found.converged and np.isfinite(covariance).all():
+            variances = np.diag(covariance)
+            if found.converged and np.isfinite(covariance).all() and (0.0 < variances).all() and \
+                    variances.max() < np.var(value):  # a mean less sure than one person's score: it ran off
                 return np.asarray(found.fe_params), covariance
     return None

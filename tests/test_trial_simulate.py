@@ -42,6 +42,12 @@ def test_chunks_and_threads_change_no_bit(posterior, chunk, threads):
     assert run.simulate(small(), "posterior", chunk=chunk, threads=threads).equals(posterior)
 
 
+@pytest.mark.slow  # hundreds of trials in one call of the solver, each in its own averages, against few
+def test_many_small_trials_in_one_piece_change_no_bit():
+    design = small(n=16, trials=400)
+    assert run.simulate(design, "posterior", chunk=500).equals(run.simulate(design, "posterior"))
+
+
 def test_more_trials_or_larger_ones_leave_those_there_were(posterior):
     grown = run.simulate(small(n=[24, 40, 64], trials=8), "posterior")
     np.testing.assert_array_equal(grown.by_size[:6, :2], posterior.by_size)

@@ -66,7 +66,7 @@ class Folder:
             raise InputError(f"cannot keep results there ({reason})", file=str(path), accepted=ACCEPTED) from None
         other = [name for name, value in made.items() if not isinstance(found, dict) or found.get(name) != value]
         if other or not isinstance(found.get("chunk"), int):
-            raise InputError(f"belongs to another run (its {' and '.join(other) or 'chunk'} differ)", file=str(path),
+            raise InputError(f"belongs to another run (not the same {' and '.join(other) or 'chunk'})", file=str(path),
                              accepted=ACCEPTED)
         for draft in folder.glob(".*.part"):  # what a run left that was killed while writing
             draft.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ check: lint docs
 	$(BIN)/python -m pytest -n 2 -q
 
 bench: $(VENV)/dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 evaluation: $(VENV)/dev
 	$(BIN)/deqi evaluate tests/data/ashar2022.csv --json docs/data/ashar2022.json

@@ -1,0 +1,82 @@
+"""deqi: speed at the error it has, how time grows with patients, weeks, sessions and threads, memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+
+from deqi.body.system import BODY
+from deqi.care import plan_from
+from deqi.population.patients import draw, population_of
+from deqi.population.simulate import simulate
+from deqi.solve.exponential import integrate
+
+from . import task
+
+PATIENTS = 20_000
+SCALES = {"patients": (1_000, 10_000, 100_000), "weeks": (13, 26, 52, 104), "sessions": (6, 12, 24), "threads": (1, 2)}
+SMALLER = 4_000
+"""Patients where something else than their number is varied."""
+
+
+def error(weeks: int = task.YEAR) -> float:
+    """Largest error over time of the fast solver (float32) against the reference on the same inputs, NRS."""
+    grid, people = task.grid_of(task.OURS, weeks, dtype=np.float32), task.sample()
+    params, states = (jax.tree.map(lambda a: np.asarray(a, np.float32), dict(tree))
+                      for tree in (people.params, people.states))
+    found = integrate(BODY, params, states, grid.steps, differentiable=False)
+    return task.off(np.asarray(found.start["nrs"], float)[:grid.used], task.truth(True, weeks))
+
+
+def run_seconds(patients: int, weeks: int = task.YEAR, sessions: int = 12, repeats: int = task.REPEATS) -> task.Spread:
+    """Wall seconds of `simulate`, compiled before."""
+    people = draw(population_of("chronic"), patients, 1)
+    plan = plan_from(f"acupuncture 30 min {sessions} sessions over 6 weeks")
+    simulate(plan, people, weeks)
+    return task.timed(lambda: simulate(plan, people, weeks), repeats)
+
+
+def measure(patients: int = PATIENTS) -> dict[str, Any]:
+    """Core-seconds per patient-year, the wall seconds behind them, and how."""
+    wall = run_seconds(patients)
+    return {"wall": wall, "patients": patients, "seconds": wall.over(patients / task.CORES), "error": error(),
+            "built": f"deqi, {patients} patients x {task.YEAR} weeks x 12 sessions, float32, "
+            f"{task.grid_of(task.OURS).used} steps, {task.CORES} threads, JAX {jax.__version__}"}
+
+
+def scaling() -> dict[str, dict[int, float]]:
+    """Milliseconds per patient-year (wall) by what is varied, one thing at a time."""
+    def per_year(patients: int, spent: task.Spread, weeks: int = task.YEAR) -> float:
+        return 1e3 * spent.median / (patients * weeks / task.YEAR)
+
+    return {
+        "patients": {n: per_year(n, run_seconds(n, repeats=3)) for n in SCALES["patients"]},
+        "weeks": {w: per_year(SMALLER, run_seconds(SMALLER, weeks=w, repeats=3), w) for w in SCALES["weeks"]},
+        "sessions": {s: per_year(SMALLER, run_seconds(SMALLER, sessions=s, repeats=3)) for s in SCALES["sessions"]},
+        "threads": {t: per_year(SMALLER, task.Spread(*apart(SMALLER, t)["spread"]))
+                    for t in SCALES["threads"] if t <= task.CORES},
+    }
+
+
+def apart(patients: int, threads: int) -> dict[str, Any]:
+    """`run_seconds` in a process of its own that may use so many cores: `spread`, and its `peak_mib` of memory."""
+    env = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=" + str(threads > 1).lower()}
+    told = subprocess.run([sys.executable, "-m", "benchmarks.ours", str(patients), str(threads)], check=True,
+                          capture_output=True, text=True, env=env)
+    found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[2])])
+    taken = run_seconds(int(sys.argv[1]), repeats=3)
+    print(json.dumps({"spread": [taken.median, taken.least, taken.most],
+                      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -53,10 +53,6 @@ class Estimates:
     def rejects(self) -> np.ndarray:
         """Whether the two-sided test rejects, shape (trials, ...); a trial that cannot be analysed does not."""
         return (self.low > 0.0) | (self.high < 0.0)
-
-    def at(self, place: Any) -> Estimates:
-        """The estimates at one place of the leading axes."""
-        return Estimates(self.estimate[place], self.se[place], self.low[place], self.high[place])
 
 
 class _Within(NamedTuple):

@@ -7,6 +7,10 @@ import json
 import numpy as np
 import pytest
 from benchmarks import limit, ours, run, task
+from benchmarks.named_once import named_once
+
+from deqi.body.system import BODY
+from deqi.interop.sbml_model import model_of
 
 
 def test_the_loosest_setting_within_the_error_allowed_counts() -> None:
@@ -36,6 +40,20 @@ def test_more_sessions_take_longer_and_the_bare_loop_less_than_the_solver() -> N
     bare = limit.measure(limit.room.BLOCK)
     assert bare["arithmetic"] > 1000 and bare["transcendentals"] > 10
     assert bare["seconds"].least * limit.room.BLOCK / task.CORES < solver.most
+
+
+def test_the_forms_for_libroadrunner_have_the_same_values() -> None:
+    params, states = BODY.rest(BODY.parameters(), 6.0)
+    plain = model_of(params, states, task.grid_of(task.THEIRS, weeks=1))
+    rng, changed = np.random.default_rng(3), []
+    for name, other in named_once(plain).rules.items():
+        rule = plain.rules[name]
+        if rule != other:
+            at = {symbol: rng.uniform(-2.0, 3.0) if "term" in symbol.name else rng.uniform(0.2, 3.0)
+                  for symbol in sorted(rule.free_symbols, key=str)}
+            assert float(other.subs(at)) == pytest.approx(float(rule.subs(at)), rel=1e-9), name
+            changed.append(name)
+    assert {"nrs", "gate_term_9", "gate_term_11"} <= set(changed)
 
 
 def test_results_are_kept_as_json() -> None:

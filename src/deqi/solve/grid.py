@@ -24,14 +24,16 @@ class Resolution:
         in_session_minutes: longest step during an exposure (or a twentieth of it).
         moved_minutes: longest step while a needle is moved by hand.
         growth: factor from step to step after an exposure, by its kind: needling, movement, cold, other.
-        longest_days: longest step while nothing happens; none crosses the end of a week.
+        soon_days, late_days: longest step while nothing happens, soon after something has and later on; none crosses
+            the end of a week.
     """
 
     first_minutes: Mapping[str, float]
     in_session_minutes: float
     moved_minutes: float
     growth: Mapping[str, float]
-    longest_days: float = 1.0
+    soon_days: float = 1.0
+    late_days: float = 1.0
 
 
 MOMENTS = Resolution({"needling": 0.2, "movement": 0.2, "cold": 0.2, "other": 0.2}, 0.8, 0.5,
@@ -43,14 +45,14 @@ WEEKS = Resolution({"needling": 0.5, "movement": 1.0, "cold": 0.5, "other": 0.5}
 """For weekly averages: within about 0.03 NRS of the reference, at half the steps."""
 
 MONTHS = Resolution({"needling": 0.3, "movement": 1.0, "cold": 0.5, "other": 0.5}, 8.0, 0.65,
-                    {"needling": 1.18, "movement": 3.0, "cold": 1.12, "other": 1.35}, 7.0)
+                    {"needling": 1.18, "movement": 3.0, "cold": 1.12, "other": 1.35}, 0.5, 7.0)
 """For many patients over months: under needling each moment is within 0.01 NRS in 99 of 100, each week within 0.02."""
 
 SIZES = (256, 2048, 4096, 8192, 16384, 32768, 65536)
 """Padded lengths: a plan of the same size never compiles again."""
 
-LATE_SHARE = 0.2
-"""Longest step beyond a day, as a share of the time since something last began or ended."""
+LATE_SHARE = 0.05
+"""How the longest step grows from soon to late: as a share of the time since something last began or ended."""
 
 _SAME = 1e-9
 
@@ -170,7 +172,7 @@ def build(line: Timeline, *, resolution: Resolution = MOMENTS, refine: int = 1,
             since_change, kind = 0.0, _finest(fast, resolution)
         growth = resolution.growth[kind]
         first = max(resolution.first_minutes[kind] / MINUTES_PER_DAY, since_change * (growth - 1.0))
-        longest = min(resolution.longest_days, max(1.0, LATE_SHARE * since_change))
+        longest = min(resolution.late_days, max(resolution.soon_days, LATE_SHARE * min(since_change, a)))
         if fast:
             moved = any(e.manipulated_every_minutes is not None for e in fast)
             usual = max(resolution.in_session_minutes, max(e.minutes for e in fast) / 20.0)

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 from deqi.body.system import BODY
 from deqi.care import plan_from
 from deqi.population.patients import draw, population_of
-from deqi.population.simulate import simulate
+from deqi.population.simulate import BLOCK, simulate
 from deqi.solve.exponential import integrate
 
 from . import task
@@ -39,7 +40,7 @@ def run_seconds(patients: int, weeks: int = task.YEAR, sessions: int = 12, repea
     """Wall seconds of `simulate`, compiled before."""
     people = draw(population_of("chronic"), patients, 1)
     plan = plan_from(f"acupuncture 30 min {sessions} sessions over 6 weeks")
-    simulate(plan, people, weeks)
+    simulate(plan, draw(population_of("chronic"), min(patients, 2 * BLOCK), 1), weeks)
     return task.timed(lambda: simulate(plan, people, weeks), repeats)
 
 
@@ -52,24 +53,23 @@ def measure(patients: int = PATIENTS) -> dict[str, Any]:
 
 
 def scaling() -> dict[str, dict[int, float]]:
-    """Milliseconds per patient-year (wall) by what is varied, one thing at a time."""
-    def per_year(patients: int, spent: task.Spread, weeks: int = task.YEAR) -> float:
-        return 1e3 * spent.median / (patients * weeks / task.YEAR)
+    """Wall milliseconds per patient by what is varied, one thing at a time; else 52 weeks and 12 sessions."""
+    def each(patients: int, spent: task.Spread) -> float:
+        return 1e3 * spent.median / patients
 
     return {
-        "patients": {n: per_year(n, run_seconds(n, repeats=3)) for n in SCALES["patients"]},
-        "weeks": {w: per_year(SMALLER, run_seconds(SMALLER, weeks=w, repeats=3), w) for w in SCALES["weeks"]},
-        "sessions": {s: per_year(SMALLER, run_seconds(SMALLER, sessions=s, repeats=3)) for s in SCALES["sessions"]},
-        "threads": {t: per_year(SMALLER, task.Spread(*apart(SMALLER, t)["spread"]))
+        "patients": {n: each(n, run_seconds(n, repeats=3 if n <= PATIENTS else 1)) for n in SCALES["patients"]},
+        "weeks": {w: each(SMALLER, run_seconds(SMALLER, weeks=w)) for w in SCALES["weeks"]},
+        "sessions": {s: each(SMALLER, run_seconds(SMALLER, sessions=s)) for s in SCALES["sessions"]},
+        "threads": {t: each(SMALLER, task.Spread(*apart(SMALLER, t)["spread"]))
                     for t in SCALES["threads"] if t <= task.CORES},
     }
 
 
 def apart(patients: int, threads: int) -> dict[str, Any]:
     """`run_seconds` in a process of its own that may use so many cores: `spread`, and its `peak_mib` of memory."""
-    env = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=" + str(threads > 1).lower()}
     told = subprocess.run([sys.executable, "-m", "benchmarks.ours", str(patients), str(threads)], check=True,
-                          capture_output=True, text=True, env=env)
+                          capture_output=True, text=True, cwd=Path(__file__).parents[1])
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return found
 
@@ -77,6 +77,6 @@ def apart(patients: int, threads: int) -> dict[str, Any]:
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[2])])
-    taken = run_seconds(int(sys.argv[1]), repeats=3)
+    taken = run_seconds(int(sys.argv[1]), repeats=3 if int(sys.argv[1]) <= PATIENTS else 1)
     print(json.dumps({"spread": [taken.median, taken.least, taken.most],
                       "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

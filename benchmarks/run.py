@@ -53,7 +53,7 @@ def main() -> None:
 
     grows = ours.scaling()
     for what, values in grows.items():
-        print(f"deqi, wall ms per patient-year by {what}: " + ", ".join(f"{k}: {v:.4f}" for k, v in values.items()))
+        print(f"deqi, wall ms per patient by {what}: " + ", ".join(f"{k}: {v:.4f}" for k, v in values.items()))
     peak = ours.apart(ours.SCALES["patients"][-1], task.CORES)["peak_mib"]
     print(f"deqi, peak memory with {ours.SCALES['patients'][-1]} patients: {peak:.0f} MiB")
 

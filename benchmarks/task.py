@@ -30,7 +30,7 @@ SAMPLE = 3
 CORES = os.cpu_count() or 1
 OURS: Resolution = MONTHS
 """The grid on which deqi is timed (that of `simulate`)."""
-THEIRS: Resolution = replace(WEEKS, longest_days=7.0)
+THEIRS: Resolution = replace(WEEKS, late_days=MONTHS.late_days)
 """The grid that gives the others their inputs: few changes, so that they seldom start anew."""
 
 

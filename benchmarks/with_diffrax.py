@@ -18,7 +18,7 @@ from deqi.solve import reference
 from . import task
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5)
-PATIENTS = 64
+PATIENTS = 16
 """Together in one call: a compiled loop over few patients is mostly overhead."""
 
 

@@ -25,7 +25,7 @@ from deqi.consult.report import render
 from deqi.consult.review import review_rules
 from deqi.consult.screening import applicability, screen
 from deqi.consult.single import forecast_patient, lines
-from deqi.consult.tailoring import SIZE, first_choices, plan_of
+from deqi.consult.tailoring import first_choices, plan_of
 from deqi.consult.tailoring import table as tailoring
 from deqi.consult.wording import texts
 from deqi.evidence import exists
@@ -42,7 +42,7 @@ def person(**changes) -> Patient:
 def future(patient: Patient, plan: str = "nothing", *, draws: int = 256, seed: int = 1) -> Forecast:
     """A forecast in the shape that a consultation compiles."""
     return prepare(patient, applicability(patient), draws=draws, seed=seed).forecast(
-        plan_from(plan), table()["horizon_weeks"], size=SIZE)
+        plan_from(plan), table()["horizon_weeks"])
 
 
 def words(html: str) -> str:

@@ -129,12 +129,6 @@ def test_results_do_not_depend_on_the_block(people):
     assert np.allclose(whole.disability, parts.disability, atol=1e-3)
 
 
-def test_padding_a_plan_changes_nothing(people):
-    plain, padded = simulate(NEEDLES, people, WEEKS), simulate(NEEDLES, people, WEEKS, size=2048)
-    assert np.allclose(plain.nrs, padded.nrs, atol=1e-4)
-    assert np.allclose(plain.disability, padded.disability, atol=1e-3)
-
-
 def test_people_enrol_in_a_bad_week_and_get_better_without_healing(people):
     course = simulate(NOTHING, unhealing(people), WEEKS)
     assert np.allclose(course.nrs, course.nrs[0], atol=1e-3)

@@ -16,7 +16,6 @@ from ..body.system import THEORIES
 from ..care import Needling, Plan
 from .forecast import Forecast, Person, range_over_averages
 from .options import table
-from .tailoring import SIZE
 
 METHOD = ("Shapley values: the mean of what a theory adds to the model's effect over all orders in which the theories "
           "can be let in; ranges over what this person may be like and over the draws of the averages")
@@ -38,7 +37,7 @@ def decomposition(person: Person, nothing: Forecast, plan: Plan, treated: Foreca
     """
     blunt = Plan(tuple(sham_of(c) if isinstance(c, Needling) else c for c in plan.courses))
     week = table()["judged_at_week"]
-    sham = person.course(blunt, week, size=SIZE).nrs[person.past.weeks + week - 1]
+    sham = person.course(blunt, week).nrs[person.past.weeks + week - 1]
     parts = {
         "natural_course": nothing.level_now - nothing.latent[week - 1],
         "regression_to_the_mean": nothing.baseline - nothing.level_now,
@@ -127,6 +126,5 @@ def _effect(person: Person, plan: Plan) -> np.ndarray:
     """Points of NRS that a plan takes away at the week judged, shape (particles,)."""
     week = table()["judged_at_week"]
     row = person.past.weeks + week - 1
-    nothing, treated = (person.course(Plan(courses), week, size=size).nrs[row]
-                        for courses, size in (((), None), (plan.courses, SIZE)))
+    nothing, treated = (person.course(Plan(courses), week).nrs[row] for courses in ((), plan.courses))
     return np.asarray(nothing - treated)

@@ -176,15 +176,14 @@ class Person:
         """The same person in a world without some theories."""
         return replace(self, absent=tuple(theories))
 
-    def forecast(self, plan: Plan, weeks: int, *, size: int | None = None) -> Forecast:
+    def forecast(self, plan: Plan, weeks: int) -> Forecast:
         """Forecast the person's scores under a plan that starts now.
 
         Arguments:
             plan: the plan.
             weeks: how long.
-            size: padded number of steps, to share one compilation between plans.
         """
-        course = self.course(plan, weeks, size=size)
+        course = self.course(plan, weeks)
         now, baseline = self.past.weeks, self.patient.pain.week_average
         latent, hazard = course.nrs[now:], course.flare_log_hazard[now:]
         people = self._now()
@@ -197,10 +196,10 @@ class Person:
         return Forecast(baseline, nrs, self._disability(course, people), instrument, latent,
                         self.known.particles.average, level_now, hazard)
 
-    def course(self, plan: Plan, weeks: int, *, size: int | None = None) -> Latent:
+    def course(self, plan: Plan, weeks: int) -> Latent:
         """The latent course from the start of the past to some weeks from now."""
         whole = Plan((*self.received, *shifted(plan.courses, self.past.weeks)))
-        return simulate(whole, self.people, self.past.weeks + weeks, size=size, block=BLOCK)
+        return simulate(whole, self.people, self.past.weeks + weeks, block=BLOCK)
 
     def _now(self) -> Population:
         spell, drift, own = self.known.state

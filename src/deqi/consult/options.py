@@ -16,7 +16,7 @@ from .forecast import CLEARLY_WORSE, EIGHTY, MINIMAL_IMPORTANT_CHANGE, Forecast,
 from .harms import harms
 from .limits import adapt
 from .screening import Screening
-from .tailoring import SIZE, active_hours
+from .tailoring import active_hours
 
 
 def table() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def compare(person: Person, screening: Screening) -> list[Judged]:
 def judge(person: Person, id: str, plan: Plan, why_not: str | None = None, notes: tuple[str, ...] = ()) -> Judged:
     """One option with its forecast, unless it is not open to the person."""
     option = next(row for row in table()["options"] if row["id"] == id)
-    forecast = None if why_not else person.forecast(plan, table()["horizon_weeks"], size=SIZE)
+    forecast = None if why_not else person.forecast(plan, table()["horizon_weeks"])
     alone = forecast is not None and "experience_at_home" in option and not plan.visits
     return Judged(id, option["label"], plan if forecast else plan_from(option["plan"] or "nothing"), forecast, why_not,
                   option["experience_at_home" if alone else "experience"], () if why_not else notes)

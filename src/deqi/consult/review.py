@@ -13,7 +13,6 @@ from .history import rest_of, whole_week
 from .limits import permits
 from .options import table
 from .screening import Screening
-from .tailoring import SIZE
 
 FIRST_WEEK, LATER_WEEK, SESSION = 2, 6, 4
 """Reviews: the second week, which says more than everything known before; the fourth session; the sixth week."""
@@ -89,7 +88,7 @@ def review_now(person: Person, screening: Screening) -> dict[str, Any] | None:
         return None
     week = max(table()["judged_at_week"] - ago, 4)
     limit = much_less(start)
-    on, off = (float(np.mean(person.forecast(plan, week, size=SIZE).nrs[week] <= limit)) for plan in (left, Plan()))
+    on, off = (float(np.mean(person.forecast(plan, week).nrs[week] <= limit)) for plan in (left, Plan()))
     adds = round(100.0 * on) - round(100.0 * off)
     not_allowed = permits(left, screening, person.patient)
     no_better = ago >= LATER_WEEK and now >= start

@@ -24,8 +24,6 @@ from .forecast import Forecast, Person
 from .limits import permits
 from .screening import Screening
 
-SIZE = 2048
-"""Least padded steps of a plan in a consultation, so that few compilations serve all."""
 PASSES = 3
 SOFTNESS_NRS = 0.35
 """Width of the threshold in the search, so that few particles rank plans smoothly; reported figures count people."""
@@ -157,7 +155,7 @@ def _plan(chosen: tuple[tuple[str, str], ...]) -> Plan:
 def judge(person: Person, choices: Choices, plan: Plan) -> Tried:
     """What a plan is worth to a person."""
     week = table()["judged_at_week"]
-    forecast = person.forecast(plan, week, size=SIZE)
+    forecast = person.forecast(plan, week)
     reached = goals_reached(forecast, week)
     cost = burden(plan, person.patient)
     return Tried(choices, plan, forecast, reached, cost, benefit(reached, person.patient) - cost, _handicap(choices))

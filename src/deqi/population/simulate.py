@@ -27,9 +27,8 @@ keep_compiled()
 
 BLOCK = 2048
 """Most patients in one call of the solver; what fits the cache of a core."""
-WEEKS = (16, 64, 128, 256, 520)
-COLUMNS = (64, 256, 1024, BLOCK)
-"""Padded numbers of weeks and of columns of the context: what is padded alike never compiles again."""
+STEPS, WEEKS, COLUMNS = 2048, (64, 128, 256, 520), (64, 256, 1024, BLOCK)
+"""Padded numbers of steps (at least), of weeks, and of draws in a block: what is padded alike never compiles again."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Course:
     flare_log_hazard: Float[np.ndarray, "weeks"]
 
 
-def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = None, block: int = BLOCK,
+def simulate(plan: Plan, people: Population, weeks: int, *, block: int = BLOCK,
              progress: Callable[[int], Any] | None = None) -> Course:
     """Simulate a plan on virtual patients.
 
@@ -57,14 +56,13 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
         plan: the plan; day 0 is the day of assessment.
         people: the patients, anchored at rest.
         weeks: how long.
-        size: padded number of steps, to share one compilation between plans.
         block: most patients in one call of the solver.
         progress: called with the number of patients finished.
 
     Returns:
         the latent weekly course.
     """
-    grid = _grid(plan, weeks, size)
+    grid = _grid(plan, weeks)
     felt = strength(plan.courses, (grid.start_days + 0.5 * grid.days)[:grid.used], people.averages)
     block = min(block, _round_up(people.size, 64))
     padded = next(size for size in WEEKS if size >= weeks)
@@ -90,9 +88,9 @@ def simulate(plan: Plan, people: Population, weeks: int, *, size: int | None = N
 
 
 @lru_cache(maxsize=128)
-def _grid(plan: Plan, weeks: int, size: int | None) -> Grid:
+def _grid(plan: Plan, weeks: int) -> Grid:
     """The grid of a plan, kept: worlds and people that share a plan share it."""
-    return build(timeline(plan.courses, weeks), resolution=MONTHS, size=size, dtype=np.float32)
+    return build(timeline(plan.courses, weeks), resolution=MONTHS, size=STEPS, dtype=np.float32)
 
 
 def _weekly_hazard(grid: Grid, weeks: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import jax
 
 from deqi.writing import write_text
 
-from . import command, limit, ours, task, with_diffrax, with_libroadrunner, with_scipy
+from . import command, grids, limit, ours, task, with_diffrax, with_libroadrunner, with_scipy
 
 HOME = command.ROOT / "benchmarks"
 OTHERS = {"libroadrunner": with_libroadrunner, "scipy": with_scipy, "diffrax": with_diffrax}
@@ -43,6 +43,11 @@ def main() -> None:
     print(f"bare loop of {bare['arithmetic']} operations and {bare['transcendentals']} exponentials per patient and "
           f"step: {bare['seconds']} s; deqi reaches {100 * share:.0f} % of that speed", flush=True)
 
+    errors = grids.measure()
+    for row in errors:
+        print(f"deqi, largest error in half and in 99 % of {grids.PATIENTS} patients, NRS, {row['plan']}: "
+              f"moment {row['moment']}, week {row['week']}")
+
     found = {name: room.measure() for name, room in OTHERS.items()}
     ratios = {name: each["seconds"].median / mine["seconds"].median for name, each in found.items()}
     for name, each in found.items():
@@ -65,7 +70,7 @@ def main() -> None:
         "spread": plain({"deqi": mine["seconds"], "bare_loop": bare["seconds"], "consult_warm": consult["warm"],
                          **{name: each["seconds"] for name, each in found.items()}}),
         "comparators": plain(found), "deqi": plain(mine), "limit": plain(bare) | {"share": share}, "scaling": grows,
-        "peak_mib": peak,
+        "peak_mib": peak, "errors": {"patients": grids.PATIENTS, "plans": errors},
     }
     write_text(HOME / "latest.json", json.dumps(latest, indent=1) + "\n")
     line = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(), **latest}

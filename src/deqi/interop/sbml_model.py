@@ -16,7 +16,7 @@ import sympy as sp
 
 from ..body.equations import shared_terms, symbol, trace
 from ..body.inputs import INPUTS
-from ..body.system import BODY, System
+from ..body.system import BODY, ROOMS, System
 from ..body.theory import Room
 from ..solve.grid import Grid
 
@@ -138,9 +138,19 @@ def _number(value: Any) -> float:
 
 
 def _named(expression: Any, room: Room) -> sp.Expr:
-    """An expression in the names of the model."""
+    """An expression in the names of the model.
+
+    Conditions read states that cannot be negative as at least 0: a solver's error may leave one at -1e-30, and then a
+    condition such as `active >= load` flickers and a solver that chooses its step by the error stands still.
+    """
     expression = sp.sympify(expression)
+    expression = expression.xreplace({condition: condition.xreplace(_AT_LEAST_0)
+                                      for condition in expression.atoms(sp.core.relational.Relational)})
     return expression.xreplace({s: sp.Symbol(_plain(s.name, room), real=True) for s in expression.free_symbols})
+
+
+_AT_LEAST_0 = {symbol("u", state.name): sp.Max(0, symbol("u", state.name), evaluate=False)
+               for room in ROOMS for state in room.states if state.positive}
 
 
 def _plain(name: str, room: Room) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as Garbled
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -125,7 +127,7 @@ class Tally:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return cls(int(file["first_trial"]), *(file[name] for name in ("sums", *_TOTALS)))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, NotImplementedError, BadZipFile, Garbled) as error:
             raise InputError(f"not a tally that can be read ({error})", file=str(path),
                              accepted="a file that deqi wrote") from None
 

@@ -23,6 +23,8 @@ from . import task
 
 PATIENTS = 20_000
 SCALES = {"patients": (1_000, 10_000, 100_000), "weeks": (13, 26, 52, 104), "sessions": (6, 12, 24), "threads": (1, 2)}
+TRIAL = (10_000, 100_000, 1_000_000)
+"""People of one trial, under a year of acupuncture or of usual care."""
 SMALLER = 4_000
 """Patients where something else than their number is varied."""
 
@@ -66,9 +68,30 @@ def scaling() -> dict[str, dict[int, float]]:
     }
 
 
-def apart(patients: int, threads: int) -> dict[str, Any]:
-    """`run_seconds` in a process of its own that may use so many cores: `spread`, and its `peak_mib` of memory."""
-    told = subprocess.run([sys.executable, "-m", "benchmarks.ours", str(patients), str(threads)], check=True,
+def trial(people: int) -> dict[str, float]:
+    """Wall seconds, microseconds per person and peak memory of one simulated trial, all of it."""
+    from deqi.trial.design import parse_design
+    from deqi.trial.run import simulate as run
+
+    def design(n: int) -> Any:
+        return parse_design({"trial": {
+            "arms": [{"id": "needles", "plan": task.PLAN},
+                     {"id": "usual", "plan": f"usual care for {task.YEAR} weeks"}],
+            "visits": [6, 26, task.YEAR], "analysis": {"primary": {"outcome": "pain", "week": task.YEAR}},
+            "n": n, "trials": 1}})
+
+    run(design(2 * BLOCK))
+    spent = task.timed(lambda: run(design(people)), 1).median
+    return {"seconds": spent, "microseconds_per_person": 1e6 * spent / people,
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def apart(patients: int, threads: int, *what: str) -> dict[str, Any]:
+    """`run_seconds` in a process of its own that may use so many cores: `spread`, and its `peak_mib` of memory.
+
+    With `trial`, what `trial` gives.
+    """
+    told = subprocess.run([sys.executable, "-m", "benchmarks.ours", str(patients), str(threads), *what], check=True,
                           capture_output=True, text=True, cwd=Path(__file__).parents[1])
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return found
@@ -77,6 +100,9 @@ def apart(patients: int, threads: int) -> dict[str, Any]:
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[2])])
+    if sys.argv[3:] == ["trial"]:
+        print(json.dumps(trial(int(sys.argv[1]))))
+        sys.exit()
     taken = run_seconds(int(sys.argv[1]), repeats=3 if int(sys.argv[1]) <= PATIENTS else 1)
     print(json.dumps({"spread": [taken.median, taken.least, taken.most],
                       "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

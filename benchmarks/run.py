@@ -59,6 +59,10 @@ def main() -> None:
     grows = ours.scaling()
     for what, values in grows.items():
         print(f"deqi, wall ms per patient by {what}: " + ", ".join(f"{k}: {v:.4f}" for k, v in values.items()))
+    trials = {n: ours.apart(n, task.CORES, "trial") for n in ours.TRIAL}
+    for n, each in trials.items():
+        print(f"deqi, one trial of {n} people over {task.YEAR} weeks: {each['seconds']:.1f} s, "
+              f"{each['microseconds_per_person']:.1f} us a person, at most {each['peak_mib']:.0f} MiB", flush=True)
     peak = ours.apart(ours.SCALES["patients"][-1], task.CORES)["peak_mib"]
     print(f"deqi, peak memory with {ours.SCALES['patients'][-1]} patients: {peak:.0f} MiB")
 
@@ -70,7 +74,7 @@ def main() -> None:
         "spread": plain({"deqi": mine["seconds"], "bare_loop": bare["seconds"], "consult_warm": consult["warm"],
                          **{name: each["seconds"] for name, each in found.items()}}),
         "comparators": plain(found), "deqi": plain(mine), "limit": plain(bare) | {"share": share}, "scaling": grows,
-        "peak_mib": peak, "errors": {"patients": grids.PATIENTS, "plans": errors},
+        "peak_mib": peak, "trial": trials, "errors": {"patients": grids.PATIENTS, "plans": errors},
     }
     write_text(HOME / "latest.json", json.dumps(latest, indent=1) + "\n")
     line = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "commit": commit(), **latest}

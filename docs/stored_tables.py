@@ -64,6 +64,13 @@ def _grid_errors() -> str:
         for row in found["plans"])) + f"\n\nLargest errors in {found['patients']} patients, NRS."
 
 
+def _trial_scale() -> str:
+    """How one simulated trial grows with its people."""
+    return grid(("people", "seconds", "microseconds a person", "memory at most, MiB"), (
+        (f"{int(n):,}", f"{each['seconds']:.1f}", f"{each['microseconds_per_person']:.1f}", f"{each['peak_mib']:.0f}")
+        for n, each in _bench()["trial"].items()))
+
+
 def _speed() -> str:
     """What each solver takes for a patient-year, beside its error, from the last run of `make bench`."""
     found = _bench()
@@ -81,5 +88,5 @@ def _speed() -> str:
 
 TABLES: dict[str, Callable[..., str]] = {
     "real-people": _real_people, "synthetic-people": _synthetic_people, "trial": _trial, "speed": _speed,
-    "grid-errors": _grid_errors,
+    "grid-errors": _grid_errors, "trial-scale": _trial_scale,
 }

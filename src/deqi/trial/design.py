@@ -190,7 +190,9 @@ def parse_design(mapping: object, file: str | None = None) -> Design:
     arms = tuple(arm.model_copy(update={"plan": plan_from(arm.plan, file=file, field=f"trial.arms[{place}].plan")})
                  for place, arm in enumerate(design.arms))
     design = design.model_copy(update={"arms": arms})
-    starts = [course.schedule.start_week for plan in design.plans for course in plan.courses]
+    courses = [course for plan in design.plans for course in plan.courses]
+    active = [course for course in courses if context_kind(course) not in COMPARATORS]
+    starts = [course.schedule.start_week for course in active or courses]
     first = min(design.visits)
     if starts and first <= min(starts):
         raise InputError("a visit before treatment starts", file=file,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 """As the tallies, it begins with what readers of Parquet folders pass over: the folder is one data set."""
 ACCEPTED = "a new or empty folder, or one that the same command began"
+ROOMS = ("body", "care", "population", "solve", "trial")
+"""Rooms whose code and tables make a simulated trial."""
+STALE_SECONDS = 3600.0
+"""Age from which a draft is one that a killed run left, and not another run's."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,25 @@ class Folder:
         if other or not isinstance(found.get("chunk"), int):
             raise InputError(f"belongs to another run (not the same {' and '.join(other) or 'chunk'})", file=str(path),
                              accepted=ACCEPTED)
-        for draft in folder.glob(".*.part"):  # what a run left that was killed while writing
-            draft.unlink(missing_ok=True)
+        for draft in folder.glob(".*.part"):
+            if time.time() - draft.stat().st_mtime > STALE_SECONDS:
+                draft.unlink(missing_ok=True)
         return cls(folder, found["chunk"])
 
     def tally(self, chunk: Chunk) -> Tally | None:
-        """The tally of a chunk if it is finished."""
+        """The tally of a chunk if it is finished.
+
+        Raises:
+            InputError: a file that cannot be read, or counts other people.
+        """
         path = self._tally(chunk)
-        return Tally.load(path) if path.exists() and self._partition(chunk).exists() else None
+        if not path.exists() or not self._partition(chunk).exists():
+            return None
+        found = Tally.load(path)
+        if int(found.allocated.sum()) != chunk.size:
+            raise InputError("counts other people than its chunk has", file=str(path),
+                             found=int(found.allocated.sum()), accepted=f"{chunk.size} people; remove it to go on")
+        return found
 
     def keep(self, chunk: Chunk, tally: Tally, table: Any) -> None:
         """Write the partition of a chunk, then its tally, each whole or not at all.
@@ -99,6 +117,16 @@ class Folder:
 
 def made_of(design: Design) -> dict[str, Any]:
     """What makes a result: all of it must be the same for a run to go on, or to be shared out."""
-    return {"design": design.hash(), "seed": design.seed, "version": __version__, "equations": equations_hash(),
-            "laboratory": parameters_hash(), "posterior": posterior.stamp() | posterior.attributes()
-            if posterior.places() is not None else {}}
+    return {"design": design.hash(), "seed": design.seed, "version": __version__, "code": code_hash(),
+            "equations": equations_hash(), "laboratory": parameters_hash(),
+            "posterior": posterior.stamp() | posterior.attributes() if posterior.places() is not None else {}}
+
+
+@cache
+def code_hash() -> str:
+    """SHA-256 over the code and tables that make a simulated trial."""
+    package, digest = Path(__file__).parents[1], sha256()
+    found = (path for room in ROOMS for path in (package / room).iterdir())
+    for path in sorted(path for path in found if path.suffix in (".py", ".yaml")):
+        digest.update(f"{path.parent.name}/{path.name}".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -16,6 +16,7 @@ from ..population import posterior
 from ..results import Result, attributes, described
 from . import analyse, mixed, run, worlds
 from .design import Design, load_design, parse_design
+from .partitions import code_hash
 from .separate import separation
 from .summary import Simulated, courses, curve, estimates, flow
 from .worlds import CENTRAL, POSTERIOR
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 KEYS = ("contrast", "outcome", "week", "method")
 UNITS = {"week": "weeks after randomisation", "n": "people randomised",
-         **dict.fromkeys(("truth", "mean", "sd", "mean_se", "bias", "bias_mc_se"),
+         **dict.fromkeys(("truth", "mean", "sd", "mean_se", "bias", "bias_mc_se", "truth_se"),
                          "points (pain NRS 0-10, disability 0-100); share of people for responders"),
          **dict.fromkeys(("power", "mc_se", "assurance", "assurance_mc_se", "coverage", "coverage_mc_se"),
                          "share of trials 0-1")}
@@ -113,7 +114,8 @@ def provenance(design: Design, found: Simulated) -> dict[str, Any]:
 
     fitted = {world: {"fitted": sum(len(m.estimates[0].estimate) for m in models),
                       "failed": sum(m.failed for m in models)} for world, models in found.mixed.items()}
-    return {"version": __version__, **posterior.provenance(), "equations": equations_hash()[:16],
+    return {"version": __version__, **posterior.provenance(), "code": code_hash()[:16],
+            "equations": equations_hash()[:16],
             "laboratory": parameters_hash()[:16], "evidence": evidence_hash()[:16], "design": design.hash()[:16],
             "seed": design.seed, "trials": design.trials, "worlds": list(found.tallies),
             "patients": sum(int(tally.allocated.sum()) for tally in found.tallies.values()),

@@ -27,6 +27,8 @@ RECRUITED = 8192
 """People recruited in one go of a thread."""
 MOST_PATIENT_WEEKS = 1e10
 """Simulated in one run whose results are not kept: about five hours on two cores."""
+MOST_KEPT = 1e12
+"""Simulated in one run at all: weeks on a cluster of a hundred cores."""
 MOST_PEOPLE = 2**32 - 1
 MOST_BYTES = 2 * 2**30
 """Of running statistics, which are held whole."""
@@ -73,6 +75,10 @@ def check(design: Design, out: str | Path | None = None, *, file: str | None = N
     if people > MOST_PEOPLE:
         raise InputError("more people than have random numbers", file=file, field="trial.n", found=f"{people:,}",
                          accepted=f"at most {MOST_PEOPLE:,} in one trial")
+    if total > MOST_KEPT:
+        raise InputError("more than a run can finish", file=file, field="trial.n",
+                         found=f"{people:,} people x {design.trials:,} trials x {design.weeks} weeks x {worlds} worlds",
+                         accepted=f"at most {MOST_KEPT:.0e} patient-weeks")
     held = 8 * int(np.prod(Tally.shape(design)))
     if held > MOST_BYTES:
         raise InputError("too many statistics to hold", file=file, field="trial.trials", found=design.trials,

@@ -54,6 +54,14 @@ class Simulated:
         by_contrast = self.truth.responder_difference if method == "responders" else self.truth.difference
         return float(by_contrast[contrast, cell])
 
+    def true_se(self, contrast: int, cell: int, method: str) -> float:
+        """Monte Carlo standard error of the same; for shares as if the people under each arm were others."""
+        if method != "responders":
+            return float(self.truth.se[contrast, cell])
+        share = self.truth.responders[:, cell]
+        weights = self.design.weights(self.design.contrasts[contrast])
+        return float(np.sqrt(weights**2 @ np.maximum(share * (1.0 - share), 0.0) / self.truth.people))
+
 
 def estimates(found: Simulated) -> list[dict[str, Any]]:
     """Every contrast, outcome, week and method at the largest size."""
@@ -127,7 +135,7 @@ def _estimate(found: Simulated, contrast: int, cell: int, method: str) -> dict[s
     design = found.design
     outcome, week = design.cells()[cell]
     seen, doubted = (found.look(world, contrast, cell, method) for world in (CENTRAL, POSTERIOR))
-    truth, kept = found.true(contrast, cell, method), seen.analysed
+    truth, unsure, kept = found.true(contrast, cell, method), found.true_se(contrast, cell, method), seen.analysed
     values, possible = seen.estimate[kept], doubted.estimate[doubted.analysed]
     mean, sd = (_or_none(np.mean, values, 1), _or_none(lambda x: np.std(x, ddof=1), values, 2))
     covered, better = power.covered(seen, truth), -1.0 if method != "responders" else 1.0
@@ -136,9 +144,9 @@ def _estimate(found: Simulated, contrast: int, cell: int, method: str) -> dict[s
         "versus": list(design.contrasts[contrast].versus), "outcome": outcome, "week": week, "method": method,
         "n": design.sizes[-1], "trials": {CENTRAL: int(kept.size), POSTERIOR: int(doubted.analysed.size)},
         "not_analysed": {CENTRAL: int((~kept).sum()), POSTERIOR: int((~doubted.analysed).sum())},
-        "truth": truth, "mean": mean, "sd": sd, "mean_se": _or_none(np.mean, seen.se[kept], 1),
+        "truth": truth, "truth_se": unsure, "mean": mean, "sd": sd, "mean_se": _or_none(np.mean, seen.se[kept], 1),
         "bias": None if mean is None else mean - truth,
-        "bias_mc_se": None if sd is None else sd / float(np.sqrt(len(values))),
+        "bias_mc_se": None if sd is None else float(np.hypot(sd / np.sqrt(len(values)), unsure)),
         "coverage": {"level": 1.0 - design.analysis.level, "value": covered.value, "mc_se": covered.mc_se},
         **_shares(seen, doubted, better),
         "quantiles": {str(q): _or_none(lambda x, q=q: np.quantile(x, q), possible, 1) for q in QUANTILES}}

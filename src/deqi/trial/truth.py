@@ -15,7 +15,8 @@ from .tally import HUNDREDTHS
 from .threads import Progress, mapped
 from .worlds import TRUTH, settings
 
-TRUE_PEOPLE = 32_768
+TRUE_PEOPLE, MOST_TRUE = 32_768, 1_048_576
+"""People on whom the truth rests: at least, and at most; four times those of the largest trial in between."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,17 @@ class Truth:
     responder_difference: Float[np.ndarray, "contrasts cells"]
 
 
-def truth(design: Design, *, people: int = TRUE_PEOPLE, threads: int | None = None, progress: Progress | None = None
+def truth(design: Design, *, people: int | None = None, threads: int | None = None, progress: Progress | None = None
           ) -> Truth:
     """Simulate the same people under every arm.
 
     Arguments:
         design: the design.
-        people: how many.
+        people: how many; enough for the largest trial if None.
         threads: at work; a core each if None.
         progress: called with the number of people finished, each once for every arm.
     """
+    people = people or min(max(TRUE_PEOPLE, 4 * design.sizes[-1]), MOST_TRUE)
     whole = design.model_copy(update={"n": (people,), "trials": 1, "attrition": None})
     enrolled, where = enrol(whole, TRUTH, 0, people), settings(whole, TRUTH, 0, 1)
     arms, cells = len(design.arms), design.cells()

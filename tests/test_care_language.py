@@ -176,10 +176,10 @@ def test_absurd_values_are_refused_with_the_range(text, field):
     "acupuncture every 0 days", "acupuncture 0 times a week", "walking until week 0",
 ])
 def test_hostile_text_is_refused_fast(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError) as refused:
         plan_from(text)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert len(str(refused.value)) < 1000
     assert "\n" not in str(refused.value)
 

@@ -217,7 +217,7 @@ def test_a_plan_is_read_without_the_heavy_libraries():
 
 def test_a_thousand_plans_are_read_in_a_second():
     plan_from(SENTENCE)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(1000):
         plan_from(SENTENCE)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -26,10 +26,9 @@ def test_the_loosest_setting_within_the_error_allowed_counts() -> None:
         task.loosest((1e-1, 2e-2), solve, right)
 
 
-def test_spread_is_median_and_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spread_is_median_and_range() -> None:
     clock = iter((0.0, 4.0, 10.0, 11.0, 20.0, 22.0))
-    monkeypatch.setattr(task.time, "perf_counter", lambda: next(clock))
-    spread = task.timed(lambda: None, 3)
+    spread = task.timed(lambda: None, 3, clock=lambda: next(clock))
     assert spread == task.Spread(2.0, 1.0, 4.0)
     assert spread.over(2) == task.Spread(1.0, 0.5, 2.0)
 

@@ -110,6 +110,11 @@ def _expected(expectation: float | None, draws: int, seed: int) -> Float[np.ndar
     rng, prior = np.random.default_rng([seed, 9]), priors()["people"]["expectation_slope"]
     slope = prior["centre"] + prior["spread"] * rng.standard_normal(draws)
     level = rng.uniform(0.0, 10.0, draws) if expectation is None else np.full(draws, expectation)
+    return expected(slope, level)
+
+
+def expected(slope: Float[np.ndarray, "n"], level: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """Factor on the context response that goes with an expectation of 0-10; `slope` is its log for 5 points."""
     return np.exp(slope * (level - 5.0) / 5.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def draws_of_averages(n: int, seed: int, calibrated: bool = True) -> dict[str, n
             rng.integers(found.shape[1], size=n)
         z = found[:, rng.permutation(order)]
     drawn = {name: np.asarray(value, dtype=float) for name, value in values(z).items()}
-    return drawn | _setting(drawn, prior_normal(n, rng))
+    return drawn | setting(drawn, prior_normal(n, rng))
 
 
 def prior_normal(n: int, rng: np.random.Generator) -> Float[np.ndarray, "3 draws"]:
@@ -131,7 +132,13 @@ def prior_normal(n: int, rng: np.random.Generator) -> Float[np.ndarray, "3 draws
     return np.stack([ndtri((rng.permutation(n) + 0.5) / n) for _ in range(3)])
 
 
-def _setting(drawn: dict[str, np.ndarray], z: np.ndarray) -> dict[str, np.ndarray]:
+def setting(drawn: Mapping[str, np.ndarray], z: np.ndarray) -> dict[str, np.ndarray]:
+    """How the setting of each population differs from the average one; see `draws_of_averages`.
+
+    Arguments:
+        drawn: averages, each of shape (draws,).
+        z: standard normal numbers, shape (3, draws).
+    """
     return {"trial_bad_week": drawn["trial_bad_week_sd"] * z[0],
             "trial_context": np.exp(drawn["trial_context_sd"] * z[1]),
             "trial_rate": np.exp(drawn["trial_rate_sd"] * z[2])}

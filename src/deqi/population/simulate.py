@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +18,7 @@ from ..solve.cache import keep_compiled
 from ..solve.exponential import RECORDED
 from ..solve.grid import MONTHS, Grid, build
 from ..solve.weekly import Context, weekly
+from ..threads import mapped
 from .context import strength
 from .patients import Population
 
@@ -78,11 +77,7 @@ def simulate(plan: Plan, people: Population, weeks: int, *, block: int = BLOCK,
         return nrs, disability
 
     starts = range(0, people.size, block)
-    if len(starts) == 1:
-        blocks = [run(0)]
-    else:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-            blocks = list(threads.map(run, starts))
+    blocks = list(mapped(run, starts, 1 if len(starts) == 1 else None))
     nrs, disability = (np.concatenate([b[i] for b in blocks], axis=1) for i in (0, 1))
     return Course(np.arange(1, weeks + 1), nrs, disability, _weekly_hazard(grid, weeks))
 
@@ -94,8 +89,8 @@ def _grid(plan: Plan, weeks: int) -> Grid:
 
 
 def _weekly_hazard(grid: Grid, weeks: int) -> np.ndarray:
-    hazard = np.asarray(grid.steps.inputs["flare_log_hazard"], dtype=float)[:grid.used]
-    return grid.weekly_weights(weeks)[:, :grid.used] @ hazard
+    hazard = np.asarray(grid.steps.inputs["flare_log_hazard"], dtype=float)
+    return np.bincount(grid.week, grid.days / 7.0 * hazard, weeks)[:weeks]
 
 
 def _context(felt: Float[np.ndarray, "used draws"], average: Int[np.ndarray, "patients"], steps: int) -> Context:

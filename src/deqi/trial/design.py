@@ -48,6 +48,7 @@ COMPARATORS = {"waiting": "waiting list", "usual_gp": "usual care", "usual_guide
                "sham_nonpenetrating": "non-penetrating sham", "placebo": "placebo",
                "placebo_open_label": "open-label placebo"}
 
+
 class Design(Section):
     """The design of a trial, whole and consistent.
 

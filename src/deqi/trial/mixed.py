@@ -10,7 +10,7 @@ degrees of freedom (those between people), since the normal distribution rejects
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Mixed:
 
 
 def fit(records: Any, arms: Sequence[str], visits: Sequence[float], week: float, weights: Sequence[np.ndarray],
-        level: float, progress: Callable[[int], Any] | None = None) -> Mixed:
+        level: float) -> Mixed:
     """Fit the mixed model to each trial.
 
     Arguments:
@@ -48,15 +48,12 @@ def fit(records: Any, arms: Sequence[str], visits: Sequence[float], week: float,
         week: the visit of the contrast.
         weights: of the arms, one array for each contrast, each adding up to 0.
         level: of the two-sided test.
-        progress: called with the number of trials finished.
     """
     rows, failed = [], 0
     for _, trial in records.groupby("trial", sort=True):
         found = _one(trial, arms, visits, week, weights, level)
         failed += not np.isfinite(found).all()
         rows.append(found)
-        if progress is not None:
-            progress(1)
     table = np.array(rows).reshape(-1, len(weights), 4)
     return Mixed(tuple(Estimates(*table[:, k].T) for k in range(len(weights))), failed)
 

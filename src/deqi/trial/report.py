@@ -101,6 +101,11 @@ def asked(design: Result) -> Iterator[str]:
     yield f"A response is a fall of at least {rule}."
 
 
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share of 1 as a percentage; a dash where it is not known."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
 def _points(row: Result) -> str:
     if row["method"] == "responders":
         return f"{number(100 * row['truth'])} of 100 people"
@@ -167,5 +172,5 @@ def _template(name: str) -> jinja2.Template:
     environment.filters.update(
         n=number, people=lambda count: number(count, 0 if count >= 10 else 1),
         hundred=lambda share: number(None if share is None else 100 * share, 0),
-        percent=lambda share, digits=0: "–" if share is None else f"{100 * share:.{digits}f} %")
+        percent=percent)
     return environment.get_template(name)

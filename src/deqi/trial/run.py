@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..threads import Progress, mapped
 from .design import Design
 from .randomness import PIECE
 from .recruit import Enrolled, check_eligible, enrol
 from .simulate import Scores, cells_of, count, treat
 from .tally import Tally
-from .threads import Progress, mapped
 from .truth import Truth, truth
 from .worlds import CENTRAL, absent, names, settings
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import ndtri
 
 from ..calibrate.reduced import ARM_EFFECT_WEEKS
+from ..population.particles import expected
 from ..population.patients import Population, people_at
 from ..population.readout import Wanderings, disability_with, level_with, week_with_days, weekly_flares
 from ..population.simulate import simulate
@@ -150,7 +151,7 @@ def _expecting(design: Design, drawn: Population, slope: np.ndarray, u: np.ndarr
         return drawn
     level = np.clip(design.expectation.mean + design.expectation.sd * ndtri(u), 0.0, 10.0)
     course = dict(drawn.params["course"])
-    course["context_plateau"] = np.asarray(course["context_plateau"]) * np.exp(slope * (level - 5.0) / 5.0)
+    course["context_plateau"] = np.asarray(course["context_plateau"]) * expected(slope, level)
     params: dict[str, Any] = {**drawn.params, "course": course}
     return replace(drawn, params=params)
 

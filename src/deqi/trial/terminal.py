@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..consult.wording import number
-from .report import METHODS, in_words
+from .report import METHODS, in_words, percent
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
@@ -29,15 +29,11 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     told = ""
     for row in power["curve"]:
         name = "" if row["contrast"] == told else row["contrast"]
-        shown.append(f"{name:<{wide}}{row['n']:>9,}{_percent(row['power']):>9}{_percent(row['mc_se']):>8}"
-                     f"{_percent(row['assurance']):>12}{_percent(row['assurance_mc_se']):>8}")
+        shown.append(f"{name:<{wide}}{row['n']:>9,}{percent(row['power'], 1):>9}{percent(row['mc_se'], 1):>8}"
+                     f"{percent(row['assurance'], 1):>12}{percent(row['assurance_mc_se'], 1):>8}")
         told = row["contrast"]
     return [*shown, "", *in_words(result, brief=True), "", *CAVEAT]
 
 
 CAVEAT = ("Power rests on the effect that the model holds for true, assurance on all that it does not know as well.",
           "Beyond sham, published trials found about 3.5 of 100 points (deqi evidence pooled_li2020_mbma).")
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"

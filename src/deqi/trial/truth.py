@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ..threads import Progress, mapped
 from .design import Design
 from .randomness import PIECE
 from .recruit import enrol
 from .simulate import Scores, responds, treat
 from .tally import HUNDREDTHS
-from .threads import Progress, mapped
 from .worlds import TRUTH, settings
 
 TRUE_PEOPLE, MOST_TRUE = 32_768, 1_048_576

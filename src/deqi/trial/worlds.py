@@ -27,8 +27,6 @@ CENTRAL, POSTERIOR, TRUTH = "central", "posterior", "truth"
 """`truth` has the averages of `central` and people of its own."""
 WITHOUT = "without:"
 UNCALIBRATED_DRAWS = 1024
-SHARED = ("trial_bad_week", "trial_context", "trial_rate")
-"""How the setting of a trial differs from others."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,7 @@ def settings(design: Design, world: str, first: int, trials: int) -> Settings:
     draw = np.floor(u[0] * table["bad_week"].size).astype(int)
     found = {name: value[draw] for name, value in table.items()}
     z = ndtri(u[1:])
-    found |= {"trial_bad_week": found["trial_bad_week_sd"] * z[0],
-              "trial_context": np.exp(found["trial_context_sd"] * z[1]),
-              "trial_rate": np.exp(found["trial_rate_sd"] * z[2])}
+    found |= posterior.setting(found, z[:3])
     found |= {name: np.full(trials, value) for name, value in calm.items()}
     own = np.stack([found["trial_needle_sd" if is_needled(plan) else "trial_care_sd"] * z[4 + plans.index(plan)]
                     for plan in plans], axis=1)

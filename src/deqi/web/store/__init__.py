@@ -1,0 +1,1 @@
+"""The clinic's store: people, accounts, assessments, plans, scores, treatments, and who did what."""

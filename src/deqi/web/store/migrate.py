@@ -1,0 +1,44 @@
+"""Brings a store's tables to the version that this deqi knows, with Alembic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from ...errors import DeqiError
+from .database import Database
+
+SCRIPTS = Path(__file__).with_name("migrations")
+
+
+def version_of(database: Database) -> str | None:
+    """The version of a store's tables; None for an empty one."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str:
+    """The version of the tables that this deqi knows."""
+    head = ScriptDirectory(str(SCRIPTS)).get_current_head()
+    assert head is not None
+    return head
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables up to date, in one transaction.
+
+    Raises:
+        DeqiError: the store was made by a newer deqi.
+    """
+    known = {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
+    if version_of(database) not in {None, *known}:
+        raise DeqiError("this store was made by a newer deqi; install that version or a later one")
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    with database.engine.execution_options(immediate=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, singledispatch
-from math import exp, log
+from math import log
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..body.inputs import REST_SESSION
 from .course import Course
@@ -64,14 +66,11 @@ def manipulation(start_minute: float, end_minute: float, every: float, lasting: 
     Source: neurotransmitter dossier, section 2; tau_m assumed 3 min (1-6).
     """
     tau = actions()["needling"]["tau_manipulation_minutes"]["value"]
-    times = [k * every for k in range(int(lasting / every) + 1)] if every else [0.0]
-    points = 64
-    width = (end_minute - start_minute) / points
-    total = 0.0
-    for i in range(points):
-        t = start_minute + (i + 0.5) * width
-        total += min(1.0, sum(exp(-(t - t_j) / tau) for t_j in times if t_j <= t))
-    return total / points
+    times = every * np.arange(int(lasting / every) + 1) if every else np.zeros(1)
+    t = start_minute + (np.arange(64) + 0.5) * (end_minute - start_minute) / 64
+    since = t[:, None] - times
+    left = np.where(since >= 0.0, np.exp(-np.maximum(since, 0.0) / tau), 0.0).sum(axis=1)
+    return float(np.minimum(left, 1.0).mean())
 
 
 @singledispatch

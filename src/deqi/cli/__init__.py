@@ -6,10 +6,10 @@ import io
 import sys
 
 from ..errors import DeqiError
-from . import clinic, people, research
+from . import clinic, people, practice, research
 from .common import app
 
-__all__ = ["app", "clinic", "main", "people", "research"]
+__all__ = ["app", "clinic", "main", "people", "practice", "research"]
 
 
 def main() -> None:

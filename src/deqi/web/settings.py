@@ -29,6 +29,7 @@ class Settings:
         port: on the loopback address, or on `host`.
         host: the address to listen on.
         public_url: the https address under which a reverse proxy serves this server; None on one's own machine.
+        proxy: the proxy's own address, whose word about TLS and the caller's address is believed.
         session_hours, idle_minutes: how long a browser stays signed in.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     port: int = PORT
     host: str = "127.0.0.1"
     public_url: str | None = None
+    proxy: str = "127.0.0.1"
     session_hours: int = SESSION_HOURS
     idle_minutes: int = IDLE_MINUTES
 
@@ -60,8 +62,8 @@ def settings(data: Path | None = None, port: int | None = None, environment: Map
     Arguments:
         data: the folder; None for `DEQI_DATA`, else the user's data folder.
         port: None for `DEQI_PORT`, else 8765.
-        environment: `DEQI_DATA`, `DEQI_DATABASE_URL`, `DEQI_KEY_FILE`, `DEQI_PUBLIC_URL`, `DEQI_HOST`, `DEQI_PORT`; a
-            value may also stand in a file that is named, as in `DEQI_DATABASE_URL_FILE`.
+        environment: `DEQI_DATA`, `DEQI_DATABASE_URL`, `DEQI_KEY_FILE`, `DEQI_PUBLIC_URL`, `DEQI_PROXY`, `DEQI_HOST`,
+            `DEQI_PORT`; a value may also stand in a file that is named, as in `DEQI_DATABASE_URL_FILE`.
 
     Raises:
         InputError: a value that cannot be.
@@ -70,9 +72,9 @@ def settings(data: Path | None = None, port: int | None = None, environment: Map
     folder = data or Path(_value(given, "DEQI_DATA") or user_data_path("deqi", appauthor=False))
     key = Path(given.get("DEQI_KEY_FILE") or user_config_path("deqi", appauthor=False) / "key")
     url = _value(given, "DEQI_DATABASE_URL") or f"sqlite:///{folder.absolute() / 'deqi.sqlite'}"
-    found = Settings(folder, _driver(url), key, _port(given) if port is None else port,
-                     _value(given, "DEQI_HOST") or "127.0.0.1", _https(_value(given, "DEQI_PUBLIC_URL")))
-    return found
+    return Settings(folder, _driver(url), key, _port(given) if port is None else port,
+                    _value(given, "DEQI_HOST") or "127.0.0.1", _https(_value(given, "DEQI_PUBLIC_URL")),
+                    _value(given, "DEQI_PROXY") or "127.0.0.1")
 
 
 def private_folder(path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Stands in for the engine where a test is not about forecasts: real screening, and a stored consultation's numbers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deqi.consult.intake import check
+from deqi.consult.screening import applicability, screen
+
+STORED = json.loads((Path(__file__).parent.parent / "data" / "consult_full.json").read_text(encoding="utf-8"))
+Patient = Mapping[str, Any]
+
+
+@dataclass
+class Done:
+    """A consultation that is finished at once."""
+
+    found: dict[str, Any]
+    done: bool = True
+
+    def result(self) -> dict[str, Any]:
+        """What it found."""
+        return self.found
+
+
+class StubEngine:
+    """As `deqi.web.engine.Engine`, with stored numbers."""
+
+    ready = True
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def options(self, patient: Patient, plan: Sequence[str] | None = None) -> dict[str, Any]:
+        """The stored options."""
+        found, numbers = _screened(patient), []
+        if found["numbers"]:
+            numbers = copy.deepcopy(STORED["options"][:4])
+            if plan is not None:
+                numbers.append(self.plan_option(patient, plan)["option"])
+        return found | {"options": numbers}
+
+    def plan_option(self, patient: Patient, plan: Sequence[str]) -> dict[str, Any]:
+        """The stored acupuncture option, under the name of the plan."""
+        option = copy.deepcopy(STORED["options"][3]) | {"id": "yours", "label": "Your plan", "plan": list(plan)}
+        return {"option": option, "review": copy.deepcopy(STORED["tailored"]["review"])}
+
+    def consult(self, patient: Patient, seed: int = 1) -> dict[str, Any]:
+        """The stored consultation."""
+        return copy.deepcopy(STORED) | {"screening": _screened(patient)["screening"]}
+
+    def submit_consult(self, patient: Patient, seed: int = 1) -> Done:
+        """The same, done already."""
+        return Done(self.consult(patient, seed))
+
+    def review(self, patient: Patient) -> dict[str, Any] | None:
+        """Nothing runs."""
+        return None
+
+
+def _screened(patient: Patient) -> dict[str, Any]:
+    read = check(patient)
+    screening, extent = screen(read), applicability(read)
+    return {"screening": screening.as_json(), "numbers": screening.status != "emergency" and extent.status != "outside",
+            "applicability": {"status": extent.status, "reasons": list(extent.reasons)}}

@@ -212,10 +212,9 @@ def _medicines(chart: Chart, made: _File) -> None:
 
 def _scores(chart: Chart, made: _File) -> None:
     """The latest score of the last days stands for now, the others for their week."""
-    pain = _one_a_day(chart, [score for score in chart.scores if score.outcome in ("NRS", "VAS")])
-    rmdq, odi = (_one_a_day(chart, [score for score in chart.scores if score.outcome == name])
-                 for name in ("RMDQ", "ODI"))
-    disability = sorted([*odi, *rmdq], key=lambda score: score.when.first)
+    told = day_scores(chart)
+    pain = [score for score in told if score.outcome in ("NRS", "VAS")]
+    disability = [score for score in told if score not in pain]
     for scores, path in ((pain, "pain.week_average"), (disability, "disability")):
         recent = [score for score in scores if _days(chart, score) <= table()["recent_days"]["value"]]
         if made.get(path) is not None:
@@ -233,6 +232,17 @@ def _scores(chart: Chart, made: _File) -> None:
                 week = -round(_days(chart, score) / 7, 3) or 0
                 made.add({"week": week, "outcome": score.outcome, "value": score.value}, score.resource)
                 chart.use(score.resource, "scores")
+
+
+def day_scores(chart: Chart) -> list[Scored]:
+    """The last score of each day in each outcome, in order of the days; pain on an NRS and on a VAS are one outcome.
+
+    Raises:
+        InputError: two of one day that differ, and it is not known which came last.
+    """
+    kinds = (("NRS", "VAS"), ("ODI",), ("RMDQ",))
+    told = [score for kind in kinds for score in _one_a_day(chart, [s for s in chart.scores if s.outcome in kind])]
+    return sorted(told, key=lambda score: score.when.first)
 
 
 def _one_a_day(chart: Chart, scores: Iterable[Scored]) -> list[Scored]:

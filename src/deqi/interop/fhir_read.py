@@ -14,7 +14,7 @@ from deqi.consult.questions import Question
 from deqi.consult.screening import Screening, screen
 from deqi.errors import InputError
 from deqi.interop.fhir_bundle import Moment, Opened, Resource, checked, moment, opened, subject_of
-from deqi.interop.fhir_chart import Chart, Scored, assembled
+from deqi.interop.fhir_chart import Chart, Scored, assembled, day_scores
 from deqi.interop.fhir_codes import codes, conditions_of, medicines_of, observation_of, pain_of, shown, table
 from deqi.interop.fhir_forms import answers_in
 
@@ -64,6 +64,24 @@ def read(document: object, date: datetime.date | None = None, file: str | None =
         raise InputError("nested too deeply", file=file, accepted="a bundle as systems write it") from None
 
 
+def scores(document: object, date: datetime.date) -> tuple[list[Scored], list[dict[str, str]]]:
+    """Read only the scores that a clinic's system holds of one patient, each with its day, and what gave none.
+
+    Arguments:
+        document: a Bundle or a single resource, as parsed JSON.
+        date: today; no score may be later.
+
+    Raises:
+        InputError: as `read`.
+    """
+    try:
+        chart, _ = _charted(document, date)
+        found = day_scores(chart)
+    except RecursionError:
+        raise InputError("nested too deeply", accepted="a bundle as systems write it") from None
+    return found, [{"resource": name, "reason": reason} for name, reason in chart.ignored]
+
+
 def lines(found: Imported, out: str | None) -> list[str]:
     """The report in plain lines for the terminal.
 
@@ -88,7 +106,7 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _read(document: object, date: datetime.date | None) -> Imported:
+def _charted(document: object, date: datetime.date | None) -> tuple[Chart, Opened]:
     bundle = opened(document)
     today = bundle.date if date is None else Moment(date, date)
     if today is None or not today.is_day:
@@ -105,6 +123,11 @@ def _read(document: object, date: datetime.date | None) -> Imported:
             chart.ignore(resource, "deqi does not read this kind of resource")
     for place, reason in bundle.rest:
         chart.ignored.append((place, reason))
+    return chart, bundle
+
+
+def _read(document: object, date: datetime.date | None) -> Imported:
+    chart, bundle = _charted(document, date)
     for resource in bundle.resources:  # a Medication is read where a statement refers to it
         if resource.kind == "Medication" and resource.name not in chart.used:
             chart.ignore(resource, "nothing that was read refers to it")

@@ -18,6 +18,8 @@ from .patients import AVERAGES_PER_POPULATION, Population, Who, people_at
 from .posterior import draws_of_averages
 
 EDGE = 1e-12
+FILLED = (64, 256, 1024)
+"""Lengths that groups of particles are filled up to."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class Particles:
         present = np.unique(self.kind)
         for kind in present:
             rows = np.flatnonzero(self.kind == kind)
-            people = people_at(self.whos[kind], Coordinates(self.places.uniform[:, rows]), self.averages,
-                               self.average[rows], without)
+            filled = rows if len(present) == 1 else _filled(rows)
+            people = people_at(self.whos[kind], Coordinates(self.places.uniform[:, filled]), self.averages,
+                               self.average[filled], without)
             found.append((rows, people))
         return found[0][1] if len(found) == 1 else _joined(found, self)
 
@@ -118,6 +121,12 @@ def expected(slope: Float[np.ndarray, "n"], level: Float[np.ndarray, "n"]) -> Fl
     return np.exp(slope * (level - 5.0) / 5.0)
 
 
+def _filled(rows: np.ndarray) -> np.ndarray:
+    """Rows filled up with the last one to a length that compiles once: groups change in size as particles move."""
+    size = next(size for size in FILLED if size >= len(rows) or size == FILLED[-1])
+    return rows[np.minimum(np.arange(max(size, len(rows))), len(rows) - 1)]
+
+
 def _joined(parts: Sequence[tuple[np.ndarray, Population]], particles: Particles) -> Population:
     """Groups of particles put together in their order."""
     rows = [rows for rows, _ in parts]
@@ -127,7 +136,7 @@ def _joined(parts: Sequence[tuple[np.ndarray, Population]], particles: Particles
             return leaves[0]
         whole = np.empty(particles.size, dtype=np.result_type(*(np.asarray(leaf).dtype for leaf in leaves)))
         for place, leaf in zip(rows, leaves, strict=True):
-            whole[place] = leaf
+            whole[place] = np.asarray(leaf)[:len(place)] if np.ndim(leaf) else leaf
         return whole
 
     people = [people for _, people in parts]

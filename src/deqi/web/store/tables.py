@@ -276,14 +276,42 @@ class AdverseEvent(OfPatient):
     details: Mapped[Any] = mapped_column(Document)
 
 
+class Alert(OfPatient):
+    """Warning signs that a patient reported, for a clinician to see; open until one says what was done.
+
+    Attributes:
+        day: of the report.
+        signs: ids of emergency questions of `consult/rules/red_flags.yaml`, and the patient's own words.
+        seen_by, seen_at: who looked, and when; None while it is open.
+        done: what was done, in words.
+    """
+
+    __tablename__ = "alerts"
+    day: Mapped[datetime.date]
+    signs: Mapped[Any] = mapped_column(Document)
+    seen_by: Mapped[str | None] = mapped_column(String(40))
+    seen_at: Mapped[datetime.datetime | None]
+    done: Mapped[str | None] = mapped_column(Encrypted)
+
+
 class Link(OfPatient):
-    """A page on which one patient enters scores with a code; the code is kept as a hash only."""
+    """A page on which one patient enters scores with a code; code and cookie are kept as hashes only.
+
+    Attributes:
+        failures: wrong codes since the last right one.
+        locked_until: no code is taken before.
+        session, csrf, session_until: of the one browser that is let in, until it has sent its scores or time is up.
+    """
 
     __tablename__ = "links"
-    secret = frozenset({"code", "failures"})
+    secret = frozenset({"code", "failures", "locked_until", "session", "csrf", "session_until"})
     code: Mapped[str] = mapped_column(String(200))
     expires_at: Mapped[datetime.datetime]
     failures: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime.datetime | None]
+    session: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    csrf: Mapped[str | None] = mapped_column(String(60))
+    session_until: Mapped[datetime.datetime | None]
     revoked_at: Mapped[datetime.datetime | None]
 
 

@@ -91,6 +91,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_tokens_account_id", "tokens", ["account_id"], unique=False)
     op.create_table(
+        "alerts",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("signs", sa.LargeBinary(), nullable=False),
+        sa.Column("seen_by", sa.String(length=40), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done", sa.LargeBinary(), nullable=True),
+        sa.Column("patient_id", sa.String(length=32), nullable=False),
+        sa.Column("created_by", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name="fk_alerts_patient_id", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name="pk_alerts"),
+    )
+    op.create_index("ix_alerts_patient_id", "alerts", ["patient_id"], unique=False)
+    op.create_table(
         "assessments",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("answers", sa.LargeBinary(), nullable=False),
@@ -110,6 +126,10 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=200), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("session", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("csrf", sa.String(length=60), nullable=True),
+        sa.Column("session_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("patient_id", sa.String(length=32), nullable=False),
         sa.Column("created_by", sa.String(length=40), nullable=False),

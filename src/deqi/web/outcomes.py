@@ -242,7 +242,7 @@ def _error(held: Sequence[Held]) -> dict[str, Any] | None:
 
 def _notes(found: Row) -> list[str]:
     return [note for note, holds in (
-        ("few", found["observed"] < FEWEST), ("missing", found["missing"] > 0),
+        ("not_effect", found["observed"] > 0), ("few", found["observed"] < FEWEST), ("missing", found["missing"] > 0),
         ("no_forecast", found["no_forecast"] > 0), ("limits", found["observed"] >= FEWEST),
         ("edges", found["observed"] >= FEWEST),
         ("dispersion", any(row and row["more"] for row in found["dispersion"].values()))) if holds]

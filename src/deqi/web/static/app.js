@@ -1,11 +1,10 @@
 // What the pages do beyond links and forms; each of them works without it.
-"use strict";
 
 const root = document.documentElement;
-const told = document.getElementById("told");
 const numbers = new Intl.NumberFormat(root.dataset.locale, { maximumFractionDigits: 1 });
 const plurals = new Intl.PluralRules(root.lang);
 const on = (kind, act) => document.addEventListener(kind, act);
+const notices = () => document.getElementById("notices");
 root.classList.add("js");
 
 // Ranges: the value beside them, and as a screen reader says it.
@@ -141,7 +140,7 @@ function notice(words) {
   glyph.textContent = "✕";
   text.textContent = words;
   message.append(glyph, text);
-  document.getElementById("notices")?.replaceChildren(message);
+  notices().replaceChildren(message);
 }
 
 function focus(place) {
@@ -156,8 +155,8 @@ on("htmx:beforeSwap", (event) => {
   const { detail } = event;
   held = detail.target.contains(document.activeElement);
   if (detail.xhr.status === 422 && detail.requestConfig.elt.matches("[data-autosave]")) Object.assign(detail, {
-    isError: true, target: document.getElementById("notices"), selectOverride: "#error", swapOverride: "innerHTML" });
-  if (!detail.isError) document.getElementById("notices")?.replaceChildren();
+    isError: true, target: notices(), selectOverride: "#error", swapOverride: "innerHTML" });
+  if (!detail.isError) notices().replaceChildren();
   else if (!(detail.xhr.getResponseHeader("content-type") ?? "").startsWith("text/html")) {
     detail.shouldSwap = false;
     notice(detail.xhr.responseText.slice(0, 300));
@@ -172,7 +171,7 @@ on("htmx:afterSettle", (event) => {
 });
 on("htmx:beforeRequest", (event) => event.detail.target?.setAttribute?.("aria-busy", "true"));
 on("htmx:afterRequest", (event) => event.detail.target?.removeAttribute?.("aria-busy"));
-for (const kind of ["htmx:sendError", "htmx:timeout"]) on(kind, (event) => saving(event) || notice(told.dataset.unreachable));
+for (const kind of ["htmx:sendError", "htmx:timeout"]) on(kind, (event) => saving(event) || notice(notices().dataset.unreachable));
 
 // A page that the browser kept may show what is no longer so, and carry an old version.
 window.addEventListener("pageshow", (event) => {

@@ -103,15 +103,17 @@ class Account(Shared):
         login: in lower case.
         roles: one or more of clinician, assistant, admin, separated by spaces.
         password: argon2id.
+        password_until: when a temporary password ends, which its owner has to change; None for one of their own.
         failures: of signing in since the last success.
     """
 
     __tablename__ = "accounts"
-    secret = frozenset({"password", "failures", "locked_until"})
+    secret = frozenset({"password", "password_until", "failures", "locked_until"})
     login: Mapped[str] = mapped_column(String(80), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     roles: Mapped[str] = mapped_column(String(60))
     password: Mapped[str] = mapped_column(String(200))
+    password_until: Mapped[datetime.datetime | None]
     locale: Mapped[str] = mapped_column(String(20), default="en-GB")
     active: Mapped[bool] = mapped_column(default=True)
     failures: Mapped[int] = mapped_column(default=0)

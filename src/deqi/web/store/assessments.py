@@ -1,0 +1,279 @@
+"""What a patient was asked, as the model takes it, and what must come before any option is shown.
+
+`patient_mapping` is the patient file of an assessment for every forecast; `open_to_options` says whether the rooms
+after screening may open. Answers are merged question by question: two people who answer different ones never collide.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...care import Plan as Care
+from ...care import plan_from, sentences
+from ...consult.intake import answer_to, check, placed, settled
+from ...consult.questions import Question
+from ...consult.revisit import MOST_WEEKS, carried
+from ...consult.rules import table
+from ...consult.screening import Finding, Screening, screen
+from ...errors import DeqiError, InputError
+from .tables import Assessment, Person, Plan, Score, now
+
+File = dict[str, Any]
+Reason = Literal["emergency", "refer", "not_asked", "no_pain"]
+DOCTOR = ("urgent", "routine")
+MOST_SCORES = 1000
+SAME_SCORE_DAYS = 3
+"""A score that was typed without its day is taken for a stored one that is this near."""
+
+
+class AnswerChanged(DeqiError):
+    """Somebody else gave another answer to the same question in between.
+
+    Attributes:
+        theirs: the answer as it stands now.
+    """
+
+    def __init__(self, theirs: Any):
+        self.theirs = theirs
+        super().__init__("somebody else changed this answer in between")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A clinician's statement that a doctor has been asked about what screening found.
+
+    Arguments:
+        by: the doctor who was asked.
+        day: when.
+        words: what the doctor said.
+    """
+
+    by: str
+    day: datetime.date
+    words: str
+
+
+def patient_mapping(store: Session, patient_id: str, assessment: Assessment) -> File:
+    """Return the patient file of an assessment, for the engine.
+
+    It holds the answers, the stored scores up to the day of the assessment, each with its date, and the plans that
+    began before it as care received, a plan that was ended as far as it went. Today's scores are the answers: a stored
+    score of the same day does not stand beside them.
+
+    Arguments:
+        store: of a read or a write.
+        patient_id: whose record it is.
+        assessment: of that patient.
+    """
+    patient = settled(copy.deepcopy(dict(assessment.answers["patient"])))
+    scores = [*_typed_scores(store, patient_id, patient, assessment.day),
+              *_stored_scores(store, patient_id, patient, assessment.day)][-MOST_SCORES:]
+    care = [*patient.get("care_so_far", ()), *_care_received(store, patient_id, assessment)]
+    return {"patient": patient | {"date": assessment.day.isoformat(), "scores": scores, "care_so_far": care}}
+
+
+def open_to_options(assessment: Assessment) -> Reason | None:
+    """Return why no options may be shown for an assessment; None if they may be.
+
+    Every room after screening calls this first and sends whoever asks back to the page `screening`, which says what to
+    do about it. Keep `choices["cleared"]` and `choices["asked"]` when you write `choices`: they open these rooms.
+
+    Arguments:
+        assessment: as stored.
+
+    Returns:
+        `emergency`: there is an emergency, and nothing else is shown. `refer`: a doctor comes first, and nobody has
+        stated that one was asked. `not_asked`: a question about an emergency has no answer, and nobody has stated that
+        it was asked. `no_pain`: the average pain, where every forecast starts, is not known.
+    """
+    screening = screened(assessment)
+    if screening.status == "emergency":
+        return "emergency"
+    if doctor_first(assessment, screening):
+        return "refer"
+    if not_asked(assessment, screening):
+        return "not_asked"
+    return "no_pain" if assessment.answers["patient"].get("pain", {}).get("week_average") is None else None
+
+
+def screened(assessment: Assessment) -> Screening:
+    """Return what screening finds in the answers so far."""
+    return screen(check(assessment.answers))
+
+
+def doctor_first(assessment: Assessment, screening: Screening) -> list[Finding]:
+    """Return the findings that a doctor has to hear of and that no statement covers."""
+    covered = ((assessment.choices or {}).get("cleared") or {}).get("findings", [])
+    return [each for each in screening.findings if each.kind in DOCTOR and each.id not in covered]
+
+
+def not_asked(assessment: Assessment, screening: Screening) -> list[Finding]:
+    """Return the questions about emergencies without an answer of which nobody stated that they were asked."""
+    grave = {row["id"] for row in table("red_flags")["questions"] if row["action"] == "emergency"}
+    grave -= set(((assessment.choices or {}).get("asked") or {}).get("questions", []))
+    return [each for each in screening.findings if each.kind == "not_asked" and each.id in grave]
+
+
+def state_cleared(assessment: Assessment, statement: Statement, account: str) -> None:
+    """Keep that a doctor has been asked about all that screening finds now; a new finding needs a new statement."""
+    findings = [each.id for each in screened(assessment).findings if each.kind in DOCTOR]
+    told = {"by": statement.by, "day": statement.day.isoformat(), "words": statement.words, "findings": findings,
+            "stated_by": account}
+    assessment.choices = {**(assessment.choices or {}), "cleared": told}
+
+
+def state_asked(assessment: Assessment, account: str) -> None:
+    """Keep that the open questions about emergencies were asked, and that the patient cannot say."""
+    choices = assessment.choices or {}
+    before = (choices.get("asked") or {}).get("questions", [])
+    left = [each.id for each in not_asked(assessment, screened(assessment))]
+    told = {"questions": [*before, *left], "day": now().date().isoformat(), "stated_by": account}
+    assessment.choices = {**choices, "asked": told}
+
+
+def take(assessment: Assessment, asked: Question, value: Any, before: Any) -> None:
+    """Take one answer in.
+
+    Arguments:
+        assessment: read in the same write.
+        asked: the question.
+        value: the answer as `understood` gives it; None for not known.
+        before: the answer that whoever answers saw, as `answer_to` gave it.
+
+    Raises:
+        AnswerChanged: another answer than `before` stands there now, and it is not this one.
+        InputError: the answer cannot be, or contradicts another one (`counterpart` finds it in `placed`).
+    """
+    theirs = answer_to(assessment.answers, asked)
+    changed = placed(assessment.answers, asked, value)
+    if answer_to(changed, asked) == theirs:
+        return
+    if theirs != before:
+        raise AnswerChanged(theirs)
+    patient = check(changed)
+    if asked.id == "date":
+        if patient.date is None:
+            raise InputError("missing", field=asked.id, accepted="the day of this assessment")
+        assessment.day = patient.date
+    assessment.answers = changed
+
+
+def begin(store: Session, person: Person, day: datetime.date, account: str) -> Assessment:
+    """Return a new assessment; after an earlier one it carries on from that, and asks only what can change.
+
+    Arguments:
+        store: of a write.
+        person: the patient.
+        day: of the assessment.
+        account: who begins it.
+    """
+    earlier = latest(store, person.id, day)
+    answers = {"patient": {}} if earlier is None else _carried_on(store, earlier, day)
+    answers["patient"] |= {"date": day.isoformat()}
+    if person.birth_date and (age := _age(person.birth_date, day)) is not None:
+        answers["patient"]["age"] = age
+    made = Assessment(patient_id=person.id, created_by=account, day=day, answers=answers)
+    store.add(made)
+    return made
+
+
+def finish(store: Session, assessment: Assessment, account: str) -> None:
+    """Close an assessment; its scores join the patient's, where that day has none yet."""
+    assessment.state = "done"
+    taken = set(store.scalars(select(Score.outcome).where(Score.patient_id == assessment.patient_id,
+                                                          Score.day == assessment.day)))
+    for outcome, value in _todays(assessment.answers["patient"]).items():
+        if outcome not in taken:
+            store.add(Score(patient_id=assessment.patient_id, created_by=account, day=assessment.day, outcome=outcome,
+                            value=value, origin="practice"))
+
+
+def latest(store: Session, patient_id: str, day: datetime.date) -> Assessment | None:
+    """Return the last assessment of a patient up to a day."""
+    return store.scalar(select(Assessment).where(Assessment.patient_id == patient_id, Assessment.day <= day)
+                        .order_by(Assessment.day.desc(), Assessment.created_at.desc()).limit(1))
+
+
+def _todays(patient: Mapping[str, Any]) -> dict[str, float]:
+    """Today's scores among the answers, by outcome."""
+    read = check({"patient": patient})
+    found = {} if patient.get("pain", {}).get("week_average") in (None, "unknown") else {"NRS": read.pain.week_average}
+    if read.disability is not None and read.disability.score is not None:
+        found[read.disability.instrument] = read.disability.score
+    return found
+
+
+def _stored_scores(store: Session, patient_id: str, patient: Mapping[str, Any], day: datetime.date
+                   ) -> Iterator[File]:
+    today = {"NRS", *_todays(patient)}
+    for row in _scores(store, patient_id, day):
+        if row.day < day or row.outcome not in today:
+            yield {"date": row.day.isoformat(), "outcome": row.outcome, "value": row.value}
+
+
+def _typed_scores(store: Session, patient_id: str, patient: Mapping[str, Any], day: datetime.date
+                  ) -> Iterator[File]:
+    """Scores that were answered, less those that the store has too."""
+    known = [(row.outcome, row.day) for row in _scores(store, patient_id, day)]
+    for row in patient.get("scores", ()):
+        then = datetime.date.fromisoformat(row["date"]) if row.get("date") else (
+            day + datetime.timedelta(days=round(7 * float(row["week"]))))
+        outcome = "NRS" if row["outcome"] == "VAS" else row["outcome"]
+        if not any(name == outcome and abs((when - then).days) <= SAME_SCORE_DAYS for name, when in known):
+            yield row
+
+
+def _scores(store: Session, patient_id: str, day: datetime.date) -> list[Score]:
+    return list(store.scalars(select(Score).where(Score.patient_id == patient_id, Score.day <= day)
+                              .order_by(Score.day, Score.outcome)))
+
+
+def _care_received(store: Session, patient_id: str, assessment: Assessment) -> Iterator[File]:
+    plans = store.scalars(select(Plan).where(
+        Plan.patient_id == patient_id, Plan.began < assessment.day, Plan.assessment_id != assessment.id)
+        .order_by(Plan.began))
+    for plan in plans:
+        had = plan_from(plan.sentences)
+        if plan.ended is not None and plan.ended < assessment.day:
+            had = _until(had, (plan.ended - plan.began).days / 7)
+        if had.courses:
+            yield {"plan": sentences(had), "start_week": -(assessment.day - plan.began).days / 7}
+
+
+def _until(plan: Care, weeks: float) -> Care:
+    """What a person had of a plan that was ended after some weeks."""
+    courses = []
+    for course in plan.courses:
+        ran = min(course.schedule.weeks, weeks - course.schedule.start_week)
+        if ran >= 1 / 7:
+            courses.append(replace(course, schedule=replace(course.schedule, weeks=ran)))
+    return Care(tuple(courses))
+
+
+def _carried_on(store: Session, earlier: Assessment, day: datetime.date) -> File:
+    """The answers of an earlier assessment on a later day, by the day and not only by the week."""
+    weeks = (day - earlier.day).days / 7
+    whole = min(max(round(weeks), 1), MOST_WEEKS)
+    before = check(earlier.answers)
+    patient: File = carried(before, whole, Care())["patient"]
+    if "NRS" not in _todays(earlier.answers["patient"]):
+        del patient["scores"][len(before.scores)]  # it stands there as 0 where it was not told
+    for row, key in [(row, "week") for row in patient["scores"]] + [(c, "start_week") for c in patient["care_so_far"]]:
+        row[key] = round(row[key] + whole - weeks, 3)
+    if "duration_weeks" in patient["pain"]:
+        patient["pain"]["duration_weeks"] = round(patient["pain"]["duration_weeks"] + weeks - whole, 2)
+    patient["scores"] = [row for row in patient["scores"] if row["week"] < 0]
+    patient["scores"] = list(_typed_scores(store, earlier.patient_id, patient, day))
+    return {"patient": {key: value for key, value in patient.items() if value not in ({}, [])}}
+
+
+def _age(birth_date: str, day: datetime.date) -> int | None:
+    born = datetime.date.fromisoformat(birth_date)
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day)) if born <= day else None

@@ -15,12 +15,12 @@ from markupsafe import Markup
 
 import deqi.web
 from deqi.consult.figures import CHARACTER
-from deqi.tables import shipped
 from deqi.web import figures, outcomes, rates, stricta
+from deqi.web.catalogue import texts
 
 WEB = Path(deqi.web.__file__).parent
-WORDS = shipped(WEB / "texts" / "en" / "figures.yaml")
-KINDS = shipped(WEB / "texts" / "en" / "stricta.yaml")["kinds"]
+WORDS = texts()["figures"]
+KINDS = texts()["stricta"]["kinds"]
 SESSIONS = [f"s{k}" for k in range(400)]
 
 

@@ -222,11 +222,12 @@ def _here(one: Row, words: Row, number: Number) -> str:
 
 
 def _value(one: Row, words: Row, number: Number) -> str:
-    """A rate per 100 and its interval, all with as many decimals as the rate needs."""
+    """A rate per 100 and its interval, whose ends have at most one decimal more than the rate."""
     rate = 100 * one["rate"]
     if rate < SMALLEST:
         return str(words["under"].format(value=number(SMALLEST, 4)))
-    told = {key: number(100 * one[key], _digits(rate)) for key in ("rate", "low", "high") if one[key] is not None}
+    told = {key: number(value, min(_digits(value), _digits(rate) + (key != "rate")))
+            for key in ("rate", "low", "high") if one[key] is not None and (value := 100 * one[key]) >= 0}
     return str(words["value" if "low" in told else "alone"].format(**told))
 
 

@@ -32,7 +32,8 @@ TEMPLATES = sorted(WEB.glob("templates/**/*.j2"))
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ANN = {"account": "1", "name": "Ann <Example>", "roles": frozenset({"clinician"}), "locale": "de-DE", "csrf": 'a"<b'}
 CLASH = [{"name": "pain", "label": "Pain", "before": "6", "theirs": "6", "mine": "5"},
-         {"name": "drugs", "label": "Drugs", "before": "none", "theirs": "ibuprofen", "mine": ""}]
+         {"name": "drugs", "label": "Drugs", "before": "none", "theirs": "ibuprofen", "mine": ""},
+         {"name": "work", "label": "Work", "before": "none", "theirs": "desk", "mine": "none"}]
 
 
 def application(caller: Mapping[str, Any] | None) -> FastAPI:
@@ -148,10 +149,10 @@ def test_errors_are_tied_to_their_fields() -> None:
     assert '<a href="#pain">Pain: found 12</a>' in html
 
 
-def test_a_conflict_proposes_mine_only_where_nobody_else_wrote() -> None:
+def test_a_conflict_proposes_what_only_one_changed() -> None:
     html = shown(ANN, "/clash")
-    assert re.findall(r'name="(\w+)" value="(\w*)" required checked', html) == [("pain", "5")]
-    assert html.count('type="radio"') == 4 and "(empty)" in html and 'value="7"' in html and 'value="pain"' in html
+    assert re.findall(r'name="(\w+)" value="(\w*)" required checked', html) == [("pain", "5"), ("work", "desk")]
+    assert html.count('type="radio"') == 6 and "(empty)" in html and 'value="7"' in html and 'value="pain"' in html
 
 
 def test_a_refusal_has_words_for_every_status() -> None:

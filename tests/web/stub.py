@@ -61,9 +61,17 @@ class StubEngine:
         """The same, done already."""
         return Done(self.consult(patient, seed))
 
+    def forecast(self, patient: Patient, plan: Sequence[str] | str, weeks: Sequence[int] = (0, 6, 12), seed: int = 1,
+                 draws: int = 256) -> dict[str, Any]:
+        """The stored acupuncture option's rows, each week's from the nearest one stored."""
+        check(patient)
+        rows = [row for row in STORED["options"][3]["forecast"] if row["outcome"] == "NRS"]
+        found = [copy.deepcopy(min(rows, key=lambda row: abs(row["week"] - week))) | {"week": week} for week in weeks]
+        return {"forecast": found, "diagnostics": STORED["conditioning"], "provenance": STORED["provenance"]}
+
     def review(self, patient: Patient) -> dict[str, Any] | None:
-        """Nothing runs."""
-        return None
+        """The stored review where care has begun; nothing else."""
+        return copy.deepcopy(STORED["review"]) if check(patient).care_so_far else None
 
 
 def _screened(patient: Patient) -> dict[str, Any]:

@@ -1,0 +1,231 @@
+"""A person's scores beside the plan: when to look again, what a score then means, and the person as of the last one."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...care import sentences
+from ...consult.intake import check
+from ...consult.symptoms import RANGES
+from ...errors import InputError
+from .assessments import patient_mapping
+from .tables import Alert, Assessment, Plan, Score, Treatment, new_id
+
+OUTCOMES = ("NRS", "RMDQ", "ODI")
+EARLY_DAYS, LATE_DAYS = 3, 7
+"""A score from three days before a review day on stands for it; seven days after it without one, it is overdue.
+Assumed."""
+STOP_WEEK = 6
+"""From then on no better than at the start means stop (fact `cms_ncd_30_3_3`, as `consult.review` has it)."""
+
+State = Literal["coming", "due", "overdue", "done", "missed"]
+Verdict = Literal["carry_on", "change", "stop"]
+
+
+@dataclass(frozen=True)
+class Review:
+    """One day on which to look again.
+
+    Attributes:
+        week, session: of the plan's rule; the day follows the session where one is named and was given.
+        day: it is due.
+        state: `missed` is one without a score whose time is over since the next one came.
+        score: pain that stands for it, NRS; None without one.
+    """
+
+    week: int
+    session: int | None
+    day: datetime.date
+    state: State
+    score: float | None
+
+
+def scores_of(store: Session, patient: str) -> list[Score]:
+    """All scores of a record, the earliest first."""
+    return list(store.scalars(select(Score).where(Score.patient_id == patient).order_by(Score.day, Score.outcome)))
+
+
+def plan_followed(store: Session, patient: str) -> Plan | None:
+    """The plan that runs, else the one that ended last; None where nothing was agreed."""
+    plans = store.scalars(select(Plan).where(Plan.patient_id == patient).order_by(Plan.began, Plan.created_at)).all()
+    running = [plan for plan in plans if plan.state == "current"]
+    return running[-1] if running else plans[-1] if plans else None
+
+
+def days_treated(store: Session, plan: Plan) -> list[datetime.date]:
+    """The days of a plan's sessions, in order."""
+    return list(store.scalars(select(Treatment.day).where(
+        Treatment.patient_id == plan.patient_id, Treatment.plan_id == plan.id).order_by(Treatment.day)))
+
+
+def open_alerts(store: Session, patients: Sequence[str]) -> list[Alert]:
+    """Warning signs that patients reported and nobody has dealt with, the newest first.
+
+    Arguments:
+        patients: ids of records, access to which has been checked.
+    """
+    return list(store.scalars(select(Alert).where(Alert.patient_id.in_(patients), Alert.seen_at.is_(None))
+                              .order_by(Alert.created_at.desc())))
+
+
+def weeks_of(plan: Plan, day: datetime.date) -> float:
+    """Weeks from the beginning of a plan to a day."""
+    return (day - plan.began).days / 7
+
+
+def week_of(plan: Plan, day: datetime.date) -> int:
+    """The nearest whole week since a plan began; a half goes to the later one."""
+    return floor(weeks_of(plan, day) + 0.5)
+
+
+def pain_since(plan: Plan, scores: Sequence[Score]) -> list[Score]:
+    """The reports of pain since a plan began, the earliest first."""
+    found = [score for score in scores if score.outcome == "NRS" and score.day >= plan.began]
+    return sorted(found, key=lambda score: score.day)
+
+
+def reviews(plan: Plan, scores: Sequence[Score], treated: Sequence[datetime.date], today: datetime.date
+            ) -> list[Review]:
+    """The reviews of a plan, by day.
+
+    Arguments:
+        plan: with its rules.
+        scores: of the record.
+        treated: days of the plan's sessions, in order.
+        today: the day of asking.
+    """
+    found = []
+    for rule in plan.review:
+        session = rule.get("session")
+        day = plan.began + datetime.timedelta(weeks=rule["week"])
+        if session is not None and len(treated) >= session:
+            day = treated[session - 1]
+        found.append((day, rule["week"], session))
+    found.sort(key=lambda row: (row[0], row[1]))
+    told, pain = [], pain_since(plan, scores)
+    for k, (day, week, session) in enumerate(found):
+        opens = day - datetime.timedelta(days=EARLY_DAYS)
+        closes = found[k + 1][0] - datetime.timedelta(days=EARLY_DAYS) if k + 1 < len(found) else datetime.date.max
+        score = next((one.value for one in pain if opens <= one.day < max(closes, day + datetime.timedelta(days=1))),
+                     None)
+        told.append(Review(week, session, day, _state(score, opens, day, closes, today), score))
+    return told
+
+
+def no_better(plan: Plan, scores: Sequence[Score]) -> Score | None:
+    """The last score, if it meets the rule to stop: from the sixth week on no better than at the start."""
+    pain = pain_since(plan, scores)
+    met = bool(pain) and week_of(plan, pain[-1].day) >= STOP_WEEK and pain[-1].value >= plan.baseline
+    return pain[-1] if met else None
+
+
+def meaning(plan: Plan, score: Score) -> tuple[Verdict, Mapping[str, Any]] | None:
+    """What a score means by the plan's own rules: those of the last review before it.
+
+    Arguments:
+        plan: with its rules, in words.
+        score: of pain, since the plan began.
+
+    Returns:
+        the verdict and the rule; None before the first review.
+    """
+    week = week_of(plan, score.day)
+    past = [rule for rule in sorted(plan.review, key=lambda rule: rule["week"]) if rule["week"] <= week]
+    if not past:
+        return None
+    rule = past[-1]
+    keep, stop = _first_number(rule["carry_on"]), _first_number(rule["stop"])
+    if week >= STOP_WEEK and score.value >= plan.baseline:
+        return "stop", rule
+    if keep is not None and score.value <= keep:
+        return "carry_on", rule
+    return ("stop", rule) if stop is not None and score.value >= stop else ("change", rule)
+
+
+def patient_now(store: Session, patient: str, plan: Plan) -> dict[str, Any] | None:
+    """The patient file as of the last report of pain, with every score and all care until then.
+
+    What can change and was not asked again, such as warning signs, stands as it was last answered.
+
+    Arguments:
+        store: of a read.
+        patient: of the record.
+        plan: that is followed.
+
+    Returns:
+        the mapping; None without a report of pain since the plan began.
+    """
+    pain = pain_since(plan, scores_of(store, patient))
+    asked = store.scalar(select(Assessment).where(Assessment.patient_id == patient)
+                         .order_by((Assessment.state == "done").desc(), Assessment.day.desc(),
+                                   Assessment.created_at.desc()).limit(1))
+    if not pain or asked is None:
+        return None
+    last, body = pain[-1], copy.deepcopy(dict(asked.answers["patient"]))
+    if last.day <= asked.day:
+        return patient_mapping(store, patient, asked)
+    moved = Assessment(id=new_id(), patient_id=patient, day=last.day, answers={"patient": _later(body, last, asked)})
+    return patient_mapping(store, patient, moved)
+
+
+def checked(day: datetime.date | None, outcome: str, value: float, today: datetime.date) -> None:
+    """Refuse a score that cannot be.
+
+    Raises:
+        InputError: with the field (`day`, `outcome`, `value`).
+    """
+    if day is None or not datetime.date(1900, 1, 1) <= day <= today:
+        raise InputError("not a day until today", field="day", accepted="a day from 1900 until today")
+    if outcome not in OUTCOMES:
+        raise InputError("not one of the scales", field="outcome", found=outcome, accepted=" | ".join(OUTCOMES))
+    low, high = RANGES[outcome]
+    if not low <= value <= high:
+        raise InputError("out of range", field="value", found=f"{value:g}",
+                         accepted=f"a number from {low:g} to {high:g} for {outcome}")
+    if outcome == "RMDQ" and not float(value).is_integer():
+        raise InputError("not a whole number", field="value", found=f"{value:g}",
+                         accepted="a whole number from 0 to 24")
+
+
+def _state(score: float | None, opens: datetime.date, day: datetime.date, closes: datetime.date, today: datetime.date
+           ) -> State:
+    if score is not None:
+        return "done"
+    if today < opens:
+        return "coming"
+    if today >= closes:
+        return "missed"
+    return "due" if today <= day + datetime.timedelta(days=LATE_DAYS) else "overdue"
+
+
+def _first_number(words: str) -> float | None:
+    found = re.search(r"\d+(\.\d+)?", words)
+    return float(found[0]) if found else None
+
+
+def _later(body: dict[str, Any], last: Score, asked: Assessment) -> dict[str, Any]:
+    """A patient's answers some weeks on: the last report of pain is today's, and today's of then an earlier one."""
+    weeks, read = (last.day - asked.day).days / 7, check(asked.answers)
+    pain = {key: value for key, value in (body.get("pain") or {}).items() if key in ("leg_pain", "started_at_age")}
+    pain["week_average"] = last.value
+    if read.pain.duration_weeks is not None:
+        pain["duration_weeks"] = round(read.pain.duration_weeks + weeks, 2)
+    scores: list[dict[str, Any]] = [{"week": score.week - weeks, "outcome": score.outcome, "value": score.value}
+                                    for score in read.scores]
+    then = [("NRS", (body.get("pain") or {}).get("week_average"))]
+    if read.disability is not None:
+        then.append((read.disability.instrument, read.disability.score))
+    scores += [{"date": asked.day.isoformat(), "outcome": outcome, "value": value} for outcome, value in then
+               if isinstance(value, int | float)]
+    care = [{"plan": sentences(had.plan), "start_week": had.start_week - weeks} for had in read.care_so_far]
+    left = {key: value for key, value in body.items() if key not in ("disability", "instruments")}
+    return left | {"date": last.day.isoformat(), "pain": pain, "scores": scores, "care_so_far": care}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..care import Needling, Plan, sentences
+from ..care import sentences
 from ..evidence import document
 from ..population import posterior
 from ..population.patients import phase_of
@@ -18,6 +18,7 @@ from .assessment import Patient, patient_of
 from .at_work import METHOD, decomposition, needles_note, shares_of_theories
 from .forecast import DRAWS, Forecast, prepare
 from .harms import versus_nsaid
+from .letter import needling_of
 from .limits import limits_of
 from .options import Judged, compare, described, judge, steps, table
 from .points import hazards
@@ -146,7 +147,7 @@ def _proposal(patient: Patient, screening: Screening, chosen: Judged, found: lis
         "trade_off": trade_off(found, lambda one: one.reached["pain"] + off),
         "goals": _goals(patient, chosen.forecast), "limits": list(limits_of(patient, screening)),
         "searched": len(found),
-        "prescription": _prescription(chosen.plan),
+        "prescription": needling_of(chosen.plan),
         "hazards": [asdict(finding) for finding in hazards(chosen.plan, patient)],
     }
 
@@ -170,30 +171,6 @@ def _goals(patient: Patient, forecast: Forecast) -> list[dict[str, Any]]:
         rows.append({"goal": goal, "weight": round(weight, 2), "text": row["text"],
                      "of_100": None if count is None else round(count), "note": missing})
     return rows
-
-
-def _prescription(plan: Plan) -> dict[str, Any]:
-    """The needling of a plan with the STRICTA fields; what is not stated is left to the practitioner."""
-    needling = next((c for c in plan.courses if isinstance(c, Needling)), None)
-    if needling is None:
-        return {}
-    left = "left to the practitioner"
-    return {
-        "style": needling.style or left,
-        "reasoning": needling.reasoning or "what trials used and the answers allow; why it may work is a hypothesis",
-        "variation": "points, number of needles and depth by what the practitioner finds",
-        "setting": needling.setting or left, "comparator": "no further treatment, in the forecast",
-        "points": f"{', '.join(needling.points)} (classes; names: {', '.join(needling.point_names) or left})",
-        "insertions_per_session": needling.insertions or left,
-        "depth": f"{needling.depth:g} mm" if isinstance(needling.depth, float) else needling.depth or "none",
-        "response_sought": "de qi" if needling.de_qi else "none", "stimulation": needling.mode,
-        "retention_minutes": f"{needling.retention_minutes:g}", "needle": needling.needle_type or left,
-        "sessions": needling.schedule.sessions,
-        "frequency": f"{needling.schedule.times_per_week:g} a week for {needling.schedule.weeks:g} weeks",
-        "other_interventions": "; ".join(s for s, c in zip(sentences(plan), plan.courses, strict=False)
-                                         if c is not needling) or "none",
-        "practitioner": needling.practitioner or "qualified in acupuncture and registered where that exists",
-    }
 
 
 def _patient(patient: Patient, extent: Applicability) -> dict[str, Any]:

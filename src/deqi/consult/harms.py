@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from deqi import evidence
+from deqi.care import Medicine, Needling, Plan
 from deqi.consult.assessment import Patient
 from deqi.consult.rules import holds, table
 from deqi.consult.screening import known_facts
@@ -50,6 +51,19 @@ def harms(plan_kinds: Iterable[str], patient: Patient | None = None) -> dict[str
                             if care in cares and holds(row["when"], facts)]
         shown["notes"] += [item["text"] for item in shown["for_you"]]
     return shown
+
+
+def plan_kinds(plan: Plan) -> list[str]:
+    """The kinds of care in a plan, as the table of harms names them."""
+    kinds = []
+    for course in plan.courses:
+        if isinstance(course, Needling):
+            kinds += ["needling"] + (["electro"] if course.mode == "electro" else [])
+        elif isinstance(course, Medicine):
+            kinds.append("nsaid" if course.name == "nsaid" else "medicine")
+        else:
+            kinds.append(course.care)
+    return kinds or ["nothing"]
 
 
 def versus_nsaid() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from deqi.care import Needling, Plan, sentences
 from deqi.consult.rules import table
 from deqi.consult.wording import duration, number, plain, texts
 from deqi.tables import shipped
@@ -47,11 +48,35 @@ def letter(result: Result) -> dict[str, Any]:
     }
 
 
+def needling_of(plan: Plan) -> dict[str, Any]:
+    """Return the needling of a plan with the STRICTA fields; what is not stated is left to the practitioner."""
+    needling = next((c for c in plan.courses if isinstance(c, Needling)), None)
+    if needling is None:
+        return {}
+    left = "left to the practitioner"
+    return {
+        "style": needling.style or left,
+        "reasoning": needling.reasoning or "what trials used and the answers allow; why it may work is a hypothesis",
+        "variation": "points, number of needles and depth by what the practitioner finds",
+        "setting": needling.setting or left, "comparator": "no further treatment, in the forecast",
+        "points": f"{', '.join(needling.points)} (classes; names: {', '.join(needling.point_names) or left})",
+        "insertions_per_session": needling.insertions or left,
+        "depth": f"{needling.depth:g} mm" if isinstance(needling.depth, float) else needling.depth or "none",
+        "response_sought": "de qi" if needling.de_qi else "none", "stimulation": needling.mode,
+        "retention_minutes": f"{needling.retention_minutes:g}", "needle": needling.needle_type or left,
+        "sessions": needling.schedule.sessions,
+        "frequency": f"{needling.schedule.times_per_week:g} a week for {needling.schedule.weeks:g} weeks",
+        "other_interventions": "; ".join(s for s, c in zip(sentences(plan), plan.courses, strict=False)
+                                         if c is not needling) or "none",
+        "practitioner": needling.practitioner or "qualified in acupuncture and registered where that exists",
+    }
+
+
 def prescription(needling: Mapping[str, Any]) -> dict[str, str]:
     """Return the needling of a plan by the items of STRICTA 2010; what was not stated says so.
 
     Arguments:
-        needling: `tailored.prescription`; empty where the plan has no needles, and so is what returns.
+        needling: of a plan, as `needling_of` tells it; empty where it has no needles, and so is what returns.
 
     Source:
         MacPherson 2010, doi 10.1371/journal.pmed.1000261.

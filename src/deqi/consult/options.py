@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..care import Medicine, Needling, Plan, plan_from, sentences
+from ..care import Plan, plan_from, sentences
 from ..population import posterior
 from ..tables import shipped
 from .assessment import Patient
 from .forecast import CLEARLY_WORSE, EIGHTY, MINIMAL_IMPORTANT_CHANGE, Forecast, Person, variance_between
-from .harms import harms
+from .harms import harms, plan_kinds
 from .limits import adapt
 from .screening import Screening
 from .tailoring import active_hours
@@ -97,19 +97,6 @@ def described(option: Judged, yardstick: Forecast, patient: Patient) -> dict[str
 def steps(plan: Plan) -> list[str]:
     """A plan as sentences that stand alone."""
     return [sentence[0].upper() + sentence[1:] for sentence in sentences(plan)]
-
-
-def plan_kinds(plan: Plan) -> list[str]:
-    """The kinds of care in a plan, as the table of harms names them."""
-    kinds = []
-    for course in plan.courses:
-        if isinstance(course, Needling):
-            kinds += ["needling"] + (["electro"] if course.mode == "electro" else [])
-        elif isinstance(course, Medicine):
-            kinds.append("nsaid" if course.name == "nsaid" else "medicine")
-        else:
-            kinds.append(course.care)
-    return kinds or ["nothing"]
 
 
 def _fall(forecast: Forecast, week: int) -> np.ndarray:

@@ -14,8 +14,9 @@ from ..care import Plan, plan_from
 from ..consult.assessment import Patient, parse_patient
 from ..consult.consultation import consult as run_consultation
 from ..consult.forecast import DRAWS, Forecast, Person, prepare
+from ..consult.harms import plan_kinds
 from ..consult.limits import limits_of, permits
-from ..consult.options import Judged, compare, described, plan_kinds, table
+from ..consult.options import Judged, compare, described, table
 from ..consult.review import review_now, review_rules
 from ..consult.screening import Applicability, Screening, applicability, screen
 from ..consult.single import forecast_patient, weeks_of

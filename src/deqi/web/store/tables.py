@@ -215,6 +215,7 @@ class Plan(OfPatient):
         baseline: the reported pain that it began with, NRS.
         review: rules, as `consult.review` gives them.
         provenance: what made the forecast.
+        told: what the patient was told of it beside the forecast: `plan` and `nothing` as options; None if nothing was.
         state: current, or ended.
         why_ended: in words.
     """
@@ -228,6 +229,7 @@ class Plan(OfPatient):
     forecast: Mapped[Any] = mapped_column(Document)
     review: Mapped[Any] = mapped_column(Document)
     provenance: Mapped[Any] = mapped_column(Document)
+    told: Mapped[Any | None] = mapped_column(Document)
     note: Mapped[str | None] = mapped_column(Encrypted)
     state: Mapped[str] = mapped_column(String(10), default="current")
     ended: Mapped[datetime.date | None]

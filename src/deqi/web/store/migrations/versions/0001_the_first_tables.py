@@ -206,6 +206,7 @@ def upgrade() -> None:
         sa.Column("forecast", sa.LargeBinary(), nullable=False),
         sa.Column("review", sa.LargeBinary(), nullable=False),
         sa.Column("provenance", sa.LargeBinary(), nullable=False),
+        sa.Column("told", sa.LargeBinary(), nullable=True),
         sa.Column("note", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("ended", sa.Date(), nullable=True),

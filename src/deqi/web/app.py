@@ -21,22 +21,26 @@ from starlette.routing import Route
 
 from .. import __version__
 from ..errors import DeqiError, InputError
+from .api import router as api
+from .api.strict import Missing, NotJson, Outdated, Unreadable
 from .catalogue import texts
 from .edges import Edges
-from .engine import Busy, Engine
+from .engine import Busy, Engine, Failed
 from .guard import Refused, guard
 from .page import page
 from .rooms import ROOMS
 from .settings import Settings, private_folder
 from .store.audit import Actor
-from .store.crypt import keyring
+from .store.crypt import WrongKey, keyring
 from .store.database import Conflict, Database, StoreUnavailable
 from .store.migrate import migrate
 from .store.tables import Account, Practice
 
 STATIC = Path(__file__).with_name("static")
 REPORT_STYLE = files("deqi.consult").joinpath("templates/style.css")
-STATUS: dict[type[DeqiError], int] = {InputError: 422, Conflict: 409, StoreUnavailable: 503, Busy: 429}
+STATUS: dict[type[DeqiError], int] = {
+    InputError: 422, Conflict: 409, StoreUnavailable: 503, Busy: 429, Failed: 503, WrongKey: 503, Unreadable: 400,
+    Missing: 404, Outdated: 412, NotJson: 415}
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
@@ -56,7 +60,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.engine = engine or Engine(settings.data / "cache")
     app.state.first_code = secrets.token_urlsafe(16)
     app.state.tries = MovingWindowRateLimiter(MemoryStorage())
-    for room in ROOMS:
+    for room in (*ROOMS, api):
         app.include_router(room)
     app.router.routes.append(Route("/static/consult.css", _report_style))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -108,8 +112,8 @@ def _report_style(request: Request) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    if error.status == 401 and not _is_program(request):
-        target = str(request.app.url_path_for("login"))
+    if (error.status == 401 or error.reason == "own_password") and not _is_program(request):
+        target = str(request.app.url_path_for("login" if error.status == 401 else "password"))
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"hx-redirect": target})
         return RedirectResponse(target, 303)
@@ -127,8 +131,9 @@ def _told(request: Request, error: Exception) -> Response:
 def _misshapen(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:])
-    return _answer(request, 422, message=str(InputError(str(first["msg"]), field=field)))
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    found = first["input"] if isinstance(first["input"], str | int | float) else None
+    return _answer(request, 422, message=str(InputError(str(first["msg"]), field=field, found=found)))
 
 
 def _http(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """What every request passes first and every answer last: an id, limits, TLS, security headers, one line in the log.
 
-The log tells the route's template, never the path, the query or the body: it holds nothing about a patient.
+The log tells the route's template and the account's id, never the path, the query or the body: it holds nothing about
+a patient.
 """
 
 from __future__ import annotations
@@ -76,20 +77,21 @@ class Edges:
             refused = self._refused(scope)
             await (refused or self.app)(scope, limited, dressed)
         except _TooLarge:
-            await _too_large()(scope, receive, dressed)
+            await _too_large(scope)(scope, receive, dressed)
         except Exception as error:
             _log_fault(error, request_id)
             if not status:
                 await _fault(scope, request_id)(scope, receive, dressed)
         finally:
             took = 1000.0 * (time.perf_counter() - begun)
-            log.info("%s %s %s %.0f ms %s", scope["method"], _template(scope), status, took, request_id)
+            log.info("%s %s %s %.0f ms %s %s", scope["method"], _template(scope), status, took, request_id,
+                     getattr(scope["state"].get("caller"), "actor", "-"))
 
     def _refused(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LARGEST_BODY:
-            return _too_large()
+            return _too_large(scope)
         if self.settings.is_secure and scope["scheme"] != "https" and scope["path"] != "/health":
             return PlainTextResponse("Only through TLS: ask the reverse proxy, not this server.", 403)
         return None
@@ -100,19 +102,25 @@ class Edges:
         headers["x-request-id"] = request_id
         if not scope["path"].startswith("/static/"):
             headers.setdefault("cache-control", "no-store")
+        if scope["path"].startswith("/api/"):  # nothing that a program is sent is ever shown as a page
+            headers.setdefault("content-disposition", 'attachment; filename="deqi.json"')
         if self.settings.is_secure:
             headers["strict-transport-security"] = "max-age=63072000; includeSubDomains"
 
 
-def _too_large() -> ASGIApp:
-    return PlainTextResponse(f"Too large; at most {LARGEST_BODY // 1_000_000} MB.", 413)
+def _too_large(scope: Scope) -> ASGIApp:
+    told = f"Too large; at most {LARGEST_BODY // 1_000_000} MB."
+    return JSONResponse({"error": told}, 413) if _is_program(scope) else PlainTextResponse(told, 413)
 
 
 def _fault(scope: Scope, request_id: str) -> ASGIApp:
     told = f"Something went wrong on our side; nothing was half-saved. Number of this fault: {request_id}"
-    if scope["path"].startswith("/api/"):
-        return JSONResponse({"error": told}, 500)
-    return PlainTextResponse(told, 500)
+    return JSONResponse({"error": told}, 500) if _is_program(scope) else PlainTextResponse(told, 500)
+
+
+def _is_program(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/api/")
 
 
 def _log_fault(error: BaseException, request_id: str) -> None:

@@ -5,6 +5,7 @@ The rules are `permissions.yaml`, by the name of a route. What has no rule is re
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,14 +21,16 @@ from starlette.datastructures import FormData
 
 from ..errors import DeqiError
 from ..tables import shipped
-from .accounts import account_of_browser, account_of_token
+from .accounts import RECORD_ROLES, account_of_browser, account_of_token, seen
 from .settings import Settings
 from .store.audit import Actor, note
-from .store.database import Database
+from .store.database import Database, StoreUnavailable
 from .store.tables import Account, Browser, Member, Person, Token
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 VIEWED = parse("1/hour")
+OWN_PASSWORD_FIRST = frozenset({"password", "password_changed", "logout"})
+"""All that a browser may do before a temporary password is replaced."""
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -55,6 +58,7 @@ class Caller(Actor):
         locale: such as `en-GB`; None where nobody is signed in.
         csrf: the token that the caller's forms must carry.
         scopes: of a program's token; None for a browser.
+        is_temporary: whether the password was handed out, and has to be replaced first.
         patient_id: the record that the route is about; access has been checked.
         form: what was sent as a form.
     """
@@ -65,6 +69,7 @@ class Caller(Actor):
     locale: str | None = None
     csrf: str = ""
     scopes: frozenset[str] | None = None
+    is_temporary: bool = False
     patient_id: str = ""
     form: FormData = field(default_factory=FormData)
 
@@ -118,6 +123,9 @@ def guard(request: Request, form: Annotated[FormData, Depends(form_of)]) -> None
             if not may_open(store, caller, patient):
                 raise Refused(404, "no_record")
             request.state.caller = caller = Caller(**{**_values(caller), "patient_id": patient})
+    if caller.csrf:
+        with contextlib.suppress(StoreUnavailable):  # a store that cannot be written can still be read
+            seen(database, request.cookies[cookie_name(settings)])
     if rule.record:
         _note_view(request, database, caller)
 
@@ -149,7 +157,7 @@ def may_open(store: Session, caller: Caller, patient: str) -> bool:
 
 def own_records(caller: Caller) -> Any:
     """The condition on `Person` that a record is one of the caller's own."""
-    if not caller.roles & {"clinician", "assistant"}:
+    if not caller.roles & RECORD_ROLES:
         return Person.id.is_(None)
     team = select(Member.patient_id).where(Member.account_id == caller.account)
     return or_(Person.responsible_id == caller.account, Person.id.in_(team))
@@ -173,6 +181,7 @@ def _of_account(account: Account, request_id: str, form: FormData, token: Token 
                 browser: Browser | None = None) -> Caller:
     return Caller(actor=account.id, request=request_id, account=account.id, name=account.name,
                   roles=frozenset(account.roles.split()), locale=account.locale, form=form,
+                  is_temporary=browser is not None and account.password_until is not None,
                   csrf=browser.csrf if browser else "", scopes=frozenset(token.scopes.split()) if token else None)
 
 
@@ -188,6 +197,8 @@ def _check(request: Request, rule: Rule, caller: Caller) -> None:
         raise Refused(403, "stale_form")
     if not caller.roles & set(rule.who):
         raise Refused(403, "not_allowed")
+    if caller.is_temporary and request.scope["route"].name not in OWN_PASSWORD_FIRST:
+        raise Refused(403, "own_password")
 
 
 def _carries_csrf(request: Request, caller: Caller) -> bool:

@@ -14,8 +14,8 @@ from ..errors import InputError
 from ..writing import replacing
 
 PORT = 8765
-SESSION_HOURS, IDLE_MINUTES = 12, 60
-"""A browser's session ends after a working day, or an hour without use (OWASP ASVS 3.3)."""
+SESSION_HOURS, IDLE_MINUTES = 12, 30
+"""A browser's session ends after a working day, or half an hour without use (OWASP ASVS 3.3.2)."""
 
 
 @dataclass(frozen=True)

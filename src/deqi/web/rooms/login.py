@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -9,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from limits import parse
 
 from ...errors import InputError
-from ..accounts import NotSignedIn, new_account, sign_in, sign_out
+from ..accounts import RECORD_ROLES, NotSignedIn, new_account, sign_in, sign_out
 from ..guard import Refused, Store, Who, cookie_name
 from ..page import page
 from ..store.audit import Actor
@@ -30,8 +31,9 @@ def health(request: Request) -> Response:
 
 @router.get("/", name="start")
 def start(request: Request, caller: Who, database: Store) -> Response:
-    """To the list of patients, or to signing in."""
-    return RedirectResponse(request.app.url_path_for("patients" if caller.account else "login"), 303)
+    """To the list of patients, for who only keeps accounts to these, or to signing in."""
+    place = ("patients" if caller.roles & RECORD_ROLES else "accounts") if caller.account else "login"
+    return RedirectResponse(request.app.url_path_for(place), 303)
 
 
 @router.get("/first/{code}", name="first")
@@ -63,7 +65,7 @@ def first_made(request: Request, code: Code, caller: Who, database: Store) -> Re
 def login(request: Request, caller: Who) -> Response:
     """Asks for name and password."""
     if caller.account:
-        return RedirectResponse(request.app.url_path_for("patients"), 303)
+        return RedirectResponse(request.app.url_path_for("start"), 303)
     return page(request, "login/login.html.j2", problem=None, given="")
 
 
@@ -96,13 +98,17 @@ def logout(request: Request, caller: Who, database: Store) -> Response:
 def _check_first(request: Request, code: str, database: Store) -> None:
     from ..app import is_new
 
-    if code != request.app.state.first_code or not is_new(database):
+    if not secrets.compare_digest(code.encode(), request.app.state.first_code.encode()) or not is_new(database):
         raise Refused(404, "no_page")
 
 
-def _enter(request: Request, token: str) -> Response:
+def keep(request: Request, response: Response, token: str) -> Response:
+    """Let the browser keep the token of its session, away from scripts and from other sites."""
     settings = request.app.state.settings
-    response = RedirectResponse(request.app.url_path_for("patients"), 303)
     response.set_cookie(cookie_name(settings), token, httponly=True, samesite="strict", secure=settings.is_secure,
                         path="/", max_age=3600 * settings.session_hours)
     return response
+
+
+def _enter(request: Request, token: str) -> Response:
+    return keep(request, RedirectResponse(request.app.url_path_for("start"), 303), token)

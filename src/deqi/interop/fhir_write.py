@@ -124,7 +124,7 @@ def bundle(mapping: Mapping[str, Any], patient: Patient, plan: Plan, day: dateti
     assessment = made.add(response(mapping, subject["reference"], (patient.date or day).isoformat()))
     activities = [_activity(made, course, subject, condition) for course in plan.courses]
     goals = [made.add(_goal(patient, day, subject, condition))] if patient.pain.week_average else []
-    told = [made.add(_risk(forecast, title, day, subject, condition, assessment, words))
+    told = [made.add(risk(forecast, title, day, subject, condition, assessment))
             for forecast, title in ((found, "with"), (nothing, "without")) if forecast["forecast"] and (
                 plan.courses or title == "without")]
     end = day + datetime.timedelta(days=math.ceil(plan.end_week * 7))
@@ -215,10 +215,17 @@ def _goal(patient: Patient, day: datetime.date, subject: dict[str, str], conditi
                                    "code": "{score}"}, "dueDate": due.isoformat()}]}
 
 
-def _risk(found: Mapping[str, Any], title: str, day: datetime.date, subject: dict[str, str],
-          condition: dict[str, str], assessment: dict[str, str], words: Mapping[str, Any]) -> dict[str, Any]:
-    """A forecast as a RiskAssessment: the chance of improvement by week, from 0 to 1, with the likely score."""
-    predictions = []
+def risk(found: Mapping[str, Any], title: str, day: datetime.date, subject: dict[str, str],
+         condition: dict[str, str], assessment: dict[str, str]) -> dict[str, Any]:
+    """A forecast as a RiskAssessment: the chance of improvement by week, from 0 to 1, with the likely score.
+
+    Arguments:
+        found: `forecast` as the interface has it, and `diagnostics` with `calibration`.
+        title: `with` the plan, or `without`.
+        day: the forecast's week 0.
+        subject, condition, assessment: references.
+    """
+    words, predictions = table()["writing"], []
     for row in found["forecast"]:
         if row["week"] == 0:
             continue

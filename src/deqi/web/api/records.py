@@ -198,9 +198,10 @@ def _current(store: Session, caller: Caller, kind: type[Of], id: str, if_match: 
         raise Refused(404, "no_record")
     version = NUMBER.search(if_match)
     if version is None or int(version[0]) != row.version:
-        actor, when = last_change(store, row)
+        actor, at = last_change(store, row)
+        when = at.isoformat(timespec="seconds") if at else "an earlier day"
         raise Outdated(f"if-match: {names(store, [actor]).get(actor, 'somebody')} changed this on "
-                       f"{when.isoformat(timespec='seconds') if when else 'some day'}, nothing was saved; found {if_match[:20]!r}; accepted: "
+                       f"{when}, nothing was saved; found {if_match[:20]!r}; accepted: "
                        f'"{row.version}", after reading it again')
     return row
 

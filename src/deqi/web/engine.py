@@ -88,7 +88,7 @@ class Engine:
 
         Returns:
             `option` (`yours`, or None where no forecast is made), `nothing` (the same for no further treatment, to
-            hold it against), `review` (rules of the plan), `reasons`.
+            hold it against), `review` (rules of the plan), `reasons`, `provenance` of the forecast.
         """
         return self._ask("plan_option", patient=patient, plan=list(plan))
 

@@ -17,6 +17,7 @@ from ..consult.forecast import DRAWS, Forecast, Person, prepare
 from ..consult.harms import plan_kinds
 from ..consult.limits import limits_of, permits
 from ..consult.options import Judged, compare, described, table
+from ..consult.provenance import provenance
 from ..consult.review import review_now, review_rules
 from ..consult.screening import Applicability, Screening, applicability, screen
 from ..consult.single import forecast_patient, weeks_of
@@ -27,8 +28,8 @@ from .explain import explain as run_session
 SEED = 1
 PARTICLES = 256
 """Particles of one person on a page; a consultation takes three times as many."""
-PERSONS, PLANS = 64, 512
-"""How many are kept: about 50 MB of persons and 30 MB of plans."""
+PERSONS, PLANS = 64, 128
+"""How many are kept."""
 MOST = {"seed": (0, 2**32 - 1), "draws": (64, 4096), "patients": (1, 10_000), "weeks": (1, 104)}
 
 Given = Mapping[str, Any]
@@ -131,7 +132,8 @@ def plan_option(patient: Given, plan: Sequence[str]) -> dict[str, Any]:
     """One plan beside no further treatment; see `Engine.plan_option`."""
     of = case(patient)
     mine = _yours(of, plan_from(list(plan)))
-    return {**mine, "nothing": None if of.reasons else of.nothing, "reasons": list(of.reasons)}
+    return {**mine, "nothing": None if of.reasons else of.nothing, "reasons": list(of.reasons),
+            "provenance": provenance(SEED, PARTICLES)}
 
 
 def _yours(of: Case, plan: Plan) -> dict[str, Any]:

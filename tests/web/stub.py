@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deqi.care import plan_from, sentences
+from deqi.care import plan_from
 from deqi.consult.intake import check
 from deqi.consult.screening import applicability, screen
 
-STORED = json.loads((Path(__file__).parent.parent / "data" / "consult_full.json").read_text(encoding="utf-8"))
+DATA = Path(__file__).parent.parent / "data"
+STORED = json.loads((DATA / "consult_full.json").read_text(encoding="utf-8"))
+POPULATION = json.loads((DATA / "simulate.json").read_text(encoding="utf-8"))
 Patient = Mapping[str, Any]
 
 
@@ -46,12 +50,19 @@ class StubEngine:
             numbers = copy.deepcopy(STORED["options"][:4])
             if plan is not None:
                 numbers.append(self.plan_option(patient, plan)["option"])
-        return found | {"options": numbers}
+        return found | {"options": numbers, "reasons": [] if numbers else found["applicability"]["reasons"],
+                        "limits": [], "review": [], "conditioning": None}
 
     def plan_option(self, patient: Patient, plan: Sequence[str]) -> dict[str, Any]:
-        """The stored acupuncture option, under the name of the plan."""
-        option = copy.deepcopy(STORED["options"][3]) | {"id": "yours", "label": "Your plan", "plan": list(plan)}
-        return {"option": option, "review": copy.deepcopy(STORED["tailored"]["review"])}
+        """The stored acupuncture option, or no treatment for no plan, under the name of the plan."""
+        nothing, with_needles = copy.deepcopy(STORED["options"][0]), copy.deepcopy(STORED["options"][3])
+        care = plan_from(list(plan))
+        option = (with_needles if care.courses else nothing) | {"id": "yours", "label": "Your plan", "plan": list(plan)}
+        option["burden"] = with_needles["burden"] | {"visits": care.visits}
+        if not _screened(patient)["numbers"]:
+            return {"option": None, "nothing": None, "review": [], "reasons": ["no forecast is made"]}
+        return {"option": option, "nothing": nothing, "reasons": [], "provenance": STORED["provenance"],
+                "review": copy.deepcopy(STORED["tailored"]["review"]) if care.courses else []}
 
     def consult(self, patient: Patient, seed: int = 1) -> dict[str, Any]:
         """The stored consultation."""
@@ -68,6 +79,21 @@ class StubEngine:
         rows = [row for row in STORED["options"][3]["forecast"] if row["outcome"] == "NRS"]
         found = [copy.deepcopy(min(rows, key=lambda row: abs(row["week"] - week))) | {"week": week} for week in weeks]
         return {"forecast": found, "diagnostics": STORED["conditioning"], "provenance": STORED["provenance"]}
+
+    def forecast(self, patient: Patient, plan: str | Sequence[str], weeks: Sequence[int] = (1, 2, 4, 8, 12),
+                 seed: int = 1, draws: int | None = None) -> dict[str, Any]:
+        """The stored acupuncture forecast, of the weeks that are stored."""
+        found = _screened(patient)
+        rows = [row for row in STORED["options"][3]["forecast"] if row["week"] in weeks] if found["numbers"] else []
+        return {"id": None, "plan": sentences(plan_from(plan)), "forecast": rows, "screening": found["screening"],
+                "diagnostics": {"applicability": found["applicability"]["status"], "reasons": [],
+                                "calibration": STORED["provenance"]["calibration"]},
+                "provenance": STORED["provenance"] | {"seed": seed}}
+
+    def simulate(self, plan: str | Sequence[str], **how: Any) -> dict[str, Any]:
+        """The stored population."""
+        plan_from(plan)
+        return copy.deepcopy(POPULATION)
 
     def review(self, patient: Patient) -> dict[str, Any] | None:
         """The stored review where care has begun; nothing else."""

@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from deqi.care import plan_from
 from deqi.consult.assessment import parse_patient
@@ -72,18 +73,18 @@ def test_a_statement_opens_the_options_until_something_new_is_found() -> None:
     assert assessments.open_to_options(asked) == "refer"
     assessments.state_cleared(asked, said, "a" * 32)
     assert assessments.open_to_options(asked) is None
-    assessments.take(asked, question("prolonged_steroids"), True, before=False)
+    assessments.take(Session(), asked, question("prolonged_steroids"), True, before=False)
     assert assessments.open_to_options(asked) == "refer"
 
 
 def test_different_questions_merge_and_the_same_one_conflicts() -> None:
     asked = made(pain={"week_average": 6})
-    assessments.take(asked, question("worst"), 8, before=None)
-    assessments.take(asked, question("age"), 50, before=None)
+    assessments.take(Session(), asked, question("worst"), 8, before=None)
+    assessments.take(Session(), asked, question("age"), 50, before=None)
     assert asked.answers["patient"] == {"pain": {"week_average": 6, "worst": 8}, "age": 50}
-    assessments.take(asked, question("age"), 50, before=None)  # the same answer is no conflict
+    assessments.take(Session(), asked, question("age"), 50, before=None)  # the same answer is no conflict
     with pytest.raises(assessments.AnswerChanged) as told:
-        assessments.take(asked, question("age"), 51, before=None)
+        assessments.take(Session(), asked, question("age"), 51, before=None)
     assert told.value.theirs == 50
 
 
@@ -101,6 +102,6 @@ def test_a_review_asks_again_what_can_change_and_keeps_the_days(database: Databa
         answers = later.answers["patient"]
         assert not {"medicines", "red_flags"} & answers.keys() and answers["conditions"] == {"diabetes": False}
         assert answers["pain"] == {"duration_weeks": pytest.approx(40 + 10 / 7, abs=0.01)}
-        assessments.take(later, question("week_average"), 4, before=None)
+        assessments.take(store, later, question("week_average"), 4, before=None)
         read = parse_patient(assessments.patient_mapping(store, person.id, later))
     assert [(round(s.week * 7), s.value) for s in read.scores] == [(-24, 7), (-10, 6)]

@@ -138,10 +138,11 @@ def state_asked(assessment: Assessment, account: str) -> None:
     assessment.choices = {**choices, "asked": told}
 
 
-def take(assessment: Assessment, asked: Question, value: Any, before: Any) -> None:
-    """Take one answer in.
+def take(store: Session, assessment: Assessment, asked: Question, value: Any, before: Any) -> None:
+    """Take one answer in; where the assessment is done already, a score that came from it follows.
 
     Arguments:
+        store: of a write.
         assessment: read in the same write.
         asked: the question.
         value: the answer as `understood` gives it; None for not known.
@@ -162,6 +163,8 @@ def take(assessment: Assessment, asked: Question, value: Any, before: Any) -> No
         if patient.date is None:
             raise InputError("missing", field=asked.id, accepted="the day of this assessment")
         assessment.day = patient.date
+    if assessment.state == "done" and asked.id != "date":
+        _follow(store, assessment, _todays(assessment.answers["patient"]), _todays(changed["patient"]))
     assessment.answers = changed
 
 
@@ -193,6 +196,15 @@ def finish(store: Session, assessment: Assessment, account: str) -> None:
         if outcome not in taken:
             store.add(Score(patient_id=assessment.patient_id, created_by=account, day=assessment.day, outcome=outcome,
                             value=value, origin="practice"))
+
+
+def _follow(store: Session, assessment: Assessment, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+    """Let the stored scores of an assessment follow a correction of its answers."""
+    rows = store.scalars(select(Score).where(Score.patient_id == assessment.patient_id, Score.day == assessment.day,
+                                             Score.origin == "practice"))
+    for row in rows:
+        if row.value == before.get(row.outcome) and row.outcome in after:
+            row.value = after[row.outcome]
 
 
 def latest(store: Session, patient_id: str, day: datetime.date) -> Assessment | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from deqi.care import plan_from, sentences
-from deqi.care import plan_from
 from deqi.consult.intake import check
 from deqi.consult.screening import applicability, screen
 
@@ -73,22 +72,14 @@ class StubEngine:
         return Done(self.consult(patient, seed))
 
     def forecast(self, patient: Patient, plan: Sequence[str] | str, weeks: Sequence[int] = (0, 6, 12), seed: int = 1,
-                 draws: int = 256) -> dict[str, Any]:
-        """The stored acupuncture option's rows, each week's from the nearest one stored."""
-        check(patient)
+                 draws: int | None = 256) -> dict[str, Any]:
+        """The stored acupuncture option's rows, each week's from the nearest one stored; none where none is made."""
+        screened = _screened(patient)
         rows = [row for row in STORED["options"][3]["forecast"] if row["outcome"] == "NRS"]
         found = [copy.deepcopy(min(rows, key=lambda row: abs(row["week"] - week))) | {"week": week} for week in weeks]
-        return {"forecast": found, "diagnostics": STORED["conditioning"], "provenance": STORED["provenance"]}
-
-    def forecast(self, patient: Patient, plan: str | Sequence[str], weeks: Sequence[int] = (1, 2, 4, 8, 12),
-                 seed: int = 1, draws: int | None = None) -> dict[str, Any]:
-        """The stored acupuncture forecast, of the weeks that are stored."""
-        found = _screened(patient)
-        rows = [row for row in STORED["options"][3]["forecast"] if row["week"] in weeks] if found["numbers"] else []
-        return {"id": None, "plan": sentences(plan_from(plan)), "forecast": rows, "screening": found["screening"],
-                "diagnostics": {"applicability": found["applicability"]["status"], "reasons": [],
-                                "calibration": STORED["provenance"]["calibration"]},
-                "provenance": STORED["provenance"] | {"seed": seed}}
+        return {"id": None, "plan": sentences(plan_from(plan)), "forecast": found if screened["numbers"] else [],
+                "screening": screened["screening"], "provenance": STORED["provenance"],
+                "diagnostics": STORED["conditioning"] | {"calibration": STORED["provenance"]["calibration"]}}
 
     def simulate(self, plan: str | Sequence[str], **how: Any) -> dict[str, Any]:
         """The stored population."""

@@ -1,0 +1,126 @@
+"""Plans that were agreed on: the one that runs, a new one in its place, its end, its reviews; consultations kept."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...care import plan_from
+from ...consult.harms import plan_kinds
+from ...errors import InputError
+from .database import Conflict
+from .tables import Consultation, Plan
+
+LATEST_DAYS = 90
+"""How long after an assessment a plan of it may begin: later, the forecast would be of somebody else. Assumed."""
+LONGEST_NOTE = 4000
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What was agreed on.
+
+    Arguments:
+        sentences: of the plan.
+        began: the day it starts.
+        forecast: rows, weeks from `began`.
+        review: its rules.
+        baseline: reported pain of today.
+        told: what the patient was told beside the forecast.
+        provenance: of the forecast.
+        note: in words, or none.
+    """
+
+    sentences: Sequence[str]
+    began: datetime.date
+    forecast: Sequence[Mapping[str, Any]]
+    review: Sequence[Mapping[str, Any]]
+    baseline: float
+    told: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    note: str | None
+
+
+def current_plan(store: Session, patient_id: str) -> Plan | None:
+    """The plan that runs; None where none does."""
+    return store.scalar(select(Plan).where(Plan.patient_id == patient_id, Plan.state == "current")
+                        .order_by(Plan.began.desc(), Plan.created_at.desc()).limit(1))
+
+
+def agree(store: Session, patient_id: str, assessment_id: str, agreed: Agreed, account: str, *, seen: str,
+          why_ended: str) -> Plan:
+    """Begin a plan, and end the one that runs.
+
+    Arguments:
+        store: of a write.
+        patient_id, assessment_id: whose plan it is, and from which assessment.
+        agreed: the plan.
+        account: who agreed on it with the patient.
+        seen: id and version of the plan that ran when this one was agreed on, `mark`; "" for none.
+        why_ended: why that one ends.
+
+    Raises:
+        Conflict: another plan runs by now, or the same one was changed.
+        InputError: a plan ends and nothing is said why.
+    """
+    before = current_plan(store, patient_id)
+    if mark(before) != seen:
+        raise Conflict("somebody else agreed on a plan, or ended it, in between; nothing was saved")
+    if before is not None:
+        end(before, max(before.began, min(agreed.began, datetime.date.today())), why_ended)
+    kinds = dict.fromkeys(plan_kinds(plan_from(agreed.sentences)))
+    plan = Plan(patient_id=patient_id, assessment_id=assessment_id, created_by=account, began=agreed.began,
+                sentences=list(agreed.sentences), kinds=" ".join(kinds),
+                baseline=agreed.baseline, forecast=list(agreed.forecast), review=list(agreed.review),
+                provenance=dict(agreed.provenance), told=dict(agreed.told), note=agreed.note)
+    store.add(plan)
+    return plan
+
+
+def end(plan: Plan, day: datetime.date, why: str) -> None:
+    """End a plan.
+
+    Raises:
+        InputError: nothing is said why, or it has ended before.
+    """
+    words = why.strip()[:LONGEST_NOTE]
+    if not words:
+        raise InputError("missing", field="why", accepted="why this plan ends, in a few words")
+    if plan.state != "current":
+        raise InputError("this plan has ended already", field="why")
+    plan.state, plan.ended, plan.why_ended = "ended", day, words
+
+
+def mark(plan: Plan | None) -> str:
+    """Stands for a plan as it is now."""
+    return "" if plan is None else f"{plan.id}.{plan.version}"
+
+
+def first_and_last_day(day: datetime.date, today: datetime.date) -> tuple[datetime.date, datetime.date]:
+    """The days on which a plan from an assessment of some day may begin."""
+    return day, max(day, today) + datetime.timedelta(days=LATEST_DAYS)
+
+
+def review_days(plan: Plan) -> list[tuple[datetime.date, Mapping[str, Any]]]:
+    """The days on which to look again, each with its rule, as they stand when a plan begins."""
+    return sorted(((plan.began + datetime.timedelta(weeks=rule["week"]), rule) for rule in plan.review),
+                  key=lambda row: row[0])
+
+
+def key_of(file: Mapping[str, Any]) -> str:
+    """Stands for the answers that a consultation was made from; not to be logged."""
+    return sha256(json.dumps(file, sort_keys=True).encode()).hexdigest()
+
+
+def latest_consultation(store: Session, patient_id: str, assessment_id: str) -> Consultation | None:
+    """The last consultation of an assessment."""
+    return store.scalar(select(Consultation).where(
+        Consultation.patient_id == patient_id, Consultation.assessment_id == assessment_id)
+        .order_by(Consultation.created_at.desc()).limit(1))

@@ -67,9 +67,8 @@ def listed(store: Session, mine: Any, today: datetime.date, words: str = "", mos
             holds them encrypted.
         most: how many to return.
     """
-    changed = dict(store.execute(select(Entry.patient_id, func.max(Entry.at)).where(
-        Entry.patient_id.in_(select(Person.id).where(mine)), Entry.action != "viewed")
-        .group_by(Entry.patient_id)).tuples())
+    changed = {id: at for id, at in store.execute(select(Entry.patient_id, func.max(Entry.at)).where(
+        Entry.patient_id.in_(select(Person.id).where(mine)), Entry.action != "viewed").group_by(Entry.patient_id))}
     people = [one for one in store.scalars(select(Person).where(mine)) if _fits(one, words)]
     at = {one.id: changed.get(one.id) or one.created_at for one in people}
     people.sort(key=lambda one: at[one.id], reverse=True)

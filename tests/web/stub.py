@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deqi import web
 from deqi.care import plan_from, sentences
 from deqi.consult.intake import check
 from deqi.consult.screening import applicability, screen
+from deqi.tables import shipped
 
 DATA = Path(__file__).parent.parent / "data"
 STORED = json.loads((DATA / "consult_full.json").read_text(encoding="utf-8"))
 POPULATION = json.loads((DATA / "simulate.json").read_text(encoding="utf-8"))
+EXPLAIN = shipped(Path(web.__file__).with_name("explain.yaml"))
 Patient = Mapping[str, Any]
 
 
@@ -62,6 +65,21 @@ class StubEngine:
             return {"option": None, "nothing": None, "review": [], "reasons": ["no forecast is made"]}
         return {"option": option, "nothing": nothing, "reasons": [], "provenance": STORED["provenance"],
                 "review": copy.deepcopy(STORED["tailored"]["review"]) if care.courses else []}
+
+    def explain(self, **choices: Any) -> dict[str, Any]:
+        """Two made-up curves for each signal; what is switched off stays at 0."""
+        rows, minutes = EXPLAIN["series"], [0.0, 30.0, 120.0, 1440.0]
+        usual = {"body": "human_clbp", "mode": "manual", "hz": 2.0, "minutes": 30.0, "site": "both", "given": [],
+                 "without": []}
+        chosen, wave = usual | choices, [0.0, 1.0, 0.5, 0.0]
+        series = [row | {"absent": row["theory"] in chosen["without"], "as_usual": wave,
+                         "as_chosen": [0.0] * 4 if row["theory"] in chosen["without"] else wave} for row in rows]
+        weeks, course = list(range(13)), {"as_usual": 4.0, "as_chosen": 4.0 + 0.1 * len(chosen["without"]),
+                                          "no_needling": 5.0}
+        return {"choices": chosen, "minutes": minutes, "session_ends": chosen["minutes"], "series": series,
+                "weeks": weeks, "course": {key: [6 + (end - 6) * week / 12 for week in weeks]
+                                           for key, end in course.items()},
+                "accepted": EXPLAIN["choices"], "status": EXPLAIN["status"], "note": EXPLAIN["note"]}
 
     def consult(self, patient: Patient, seed: int = 1) -> dict[str, Any]:
         """The stored consultation."""

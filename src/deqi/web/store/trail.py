@@ -18,6 +18,8 @@ LONGEST = 300
 """Characters of a value that the trail shows; a forecast is longer and its numbers tell nobody anything here."""
 BESIDE = frozenset({"id", "version", "created_at", "created_by", "patient_id"})
 """Columns that no person filled in."""
+NOT_CONTENT = frozenset({"patients", "members"})
+"""Kinds of rows of a record that say nothing about health."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,20 @@ class Line:
     changes: tuple[Change, ...]
 
 
+@dataclass(frozen=True)
+class Bare:
+    """An entry as who keeps the accounts may see it: what was done to a record's content is not told apart, because
+    that there was an unwanted event tells something of a patient."""
+
+    seq: int
+    at: datetime.datetime
+    actor: str
+    action: str
+    kind: str
+    patient_id: str | None
+    fields: tuple[str, ...]
+
+
 def lines_of(store: Session, patient: str, before: int | None = None) -> list[Line]:
     """The trail of one record, the newest first, a page of it.
 
@@ -60,11 +76,20 @@ def lines_of(store: Session, patient: str, before: int | None = None) -> list[Li
     return [Line(entry, changes(earlier.get(entry.seq, {}), kept.get(entry.seq, {}))) for entry in entries]
 
 
-def without_health(store: Session, before: int | None = None) -> list[Entry]:
-    """The whole trail for who keeps the accounts, the newest first, a page of it; its entries hold names of fields and
-    never values."""
+def without_health(store: Session, before: int | None = None) -> list[Bare]:
+    """The whole trail for who keeps the accounts, the newest first, a page of it.
+
+    Arguments:
+        store: of a read.
+        before: the number of an entry; only earlier ones.
+    """
     chosen = select(Entry) if before is None else select(Entry).where(Entry.seq < before)
-    return list(store.scalars(chosen.order_by(Entry.seq.desc()).limit(PAGE + 1)))
+    found = []
+    for entry in store.scalars(chosen.order_by(Entry.seq.desc()).limit(PAGE + 1)):
+        content = entry.patient_id is not None and entry.kind not in NOT_CONTENT
+        found.append(Bare(entry.seq, entry.at, entry.actor, entry.action, "record" if content else entry.kind,
+                          entry.patient_id, () if content else tuple(entry.fields)))
+    return found
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

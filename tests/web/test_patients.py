@@ -1,0 +1,139 @@
+"""The patients' rooms: who finds whom, what is due, who may do what, and that a rival change is told."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from deqi.web import due
+from deqi.web.store import assessments
+from deqi.web.store.database import Database
+from deqi.web.store.tables import Assessment, Entry, Member, Person, Revision, Score
+
+from .conftest import World, enter
+
+DAY = datetime.date(2026, 3, 2)
+RULES = [{"week": 2, "session": None}, {"week": 3, "session": 4}, {"week": 6, "session": None}]
+
+
+def at(days: int) -> datetime.date:
+    return DAY + datetime.timedelta(days=days)
+
+
+@pytest.mark.parametrize("day, treated, scored, states", [
+    (0, (), (0,), ["coming", "coming", "coming"]),
+    (14, (), (), ["due", "coming", "coming"]),
+    (14, (), (12,), ["done", "coming", "coming"]),
+    (13, (), (8,), ["coming", "coming", "coming"]),
+    (25, (0, 7, 14), (), ["overdue", "coming", "coming"]),
+    (25, (0, 7, 14, 21), (), ["overdue", "due", "coming"]),
+    (25, (0, 7, 14, 21), (22,), ["done", "done", "coming"]),
+    (60, (0, 7, 14, 21), (22,), ["done", "done", "overdue"]),
+])
+def test_reviews_go_by_weeks_and_by_sessions(day: int, treated: tuple[int, ...], scored: tuple[int, ...],
+                                             states: list[str]) -> None:
+    found = due.reviews(DAY, RULES, [at(d) for d in treated], [at(d) for d in scored], at(day))
+    assert [each.state for each in found] == states
+
+
+def test_a_plan_without_scores_for_more_than_two_weeks_says_so() -> None:
+    assert due.days_without_score(DAY, [at(-30)], at(14)) is None
+    assert due.days_without_score(DAY, [at(-30)], at(15)) == 15
+    assert due.days_without_score(DAY, [at(10)], at(20)) is None
+
+
+def test_a_new_patient_needs_only_a_name(client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    assert client.post("/patients/new", data={"csrf": csrf, "name": " "}).status_code == 422
+    answer = client.post("/patients/new", data={"csrf": csrf, "name": "Zoë Müller", "birth_date": "", "number": "7"})
+    assert answer.status_code == 303
+    assert "Zoë Müller" in client.get(answer.headers["location"]).text
+
+
+def test_finding_looks_at_beginnings_of_words_without_accents_and_only_at_ones_own(
+        client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    client.post("/patients/new", data={"csrf": csrf, "name": "Zoë Müller", "number": "A 7"})
+
+    def found(words: str) -> list[str]:
+        page = client.post("/patients/find", data={"csrf": csrf, "words": words}, headers={"hx-request": "true"}).text
+        return sorted(re.findall(r'<a href="[^"]+">([^<]+)</a>', page))
+
+    assert found("") == ["Amy Example", "Zoë Müller"]
+    assert found("mull ZOE") == ["Zoë Müller"] == found("7")
+    assert found("ller") == found("ben") == []
+
+
+def test_the_example_is_one_step_from_a_forecast(client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    home = client.post("/patients/example", data={"csrf": csrf}).headers["location"]
+    with database.read() as store:
+        made = store.scalars(select(Assessment).where(Assessment.patient_id == home.split("/")[-1])).one()
+        assert assessments.open_to_options(made) is None and made.state == "done"
+        assert {s.outcome for s in store.scalars(select(Score).where(Score.patient_id == made.patient_id))} == {
+            "NRS", "RMDQ"}
+
+
+def test_two_edits_of_one_field_are_both_shown_and_of_two_fields_both_kept(
+        client: TestClient, database: Database, world: World) -> None:
+    amy = world.patients["amy"]
+    csrf = enter(client, database, world.people["ann"])
+
+    def save(version: int, **fields: str) -> int:
+        answer = client.post(f"/patients/{amy}/edit", data={"csrf": csrf, "version": version, **fields})
+        pages.append(answer.text)
+        return answer.status_code
+
+    pages: list[str] = []
+    with database.read() as store:
+        version = store.get_one(Person, amy).version
+    assert save(version, name="Amy Example", contact="first") == 303
+    assert save(version, name="Amy Example", contact="second") == 409
+    assert "first" in pages[-1] and "second" in pages[-1]
+    assert save(version, name="Amy Other", contact="") == 409
+    assert 'name="contact" value="first"' in pages[-1] and "Amy Other" in pages[-1]
+    assert save(version + 1, name="Amy Other", contact="first") == 303
+    with database.read() as store:
+        person = store.get_one(Person, amy)
+        assert (person.name, person.contact) == ("Amy Other", "first")
+
+
+def test_only_the_responsible_clinician_changes_the_team_or_erases(
+        client: TestClient, database: Database, world: World) -> None:
+    amy, people = world.patients["amy"], world.people
+
+    def act(name: str, who: str) -> int:
+        return client.post(f"/patients/{amy}/team", data={"csrf": csrf, "act": name, "account": people[who]}
+                           ).status_code
+
+    csrf = enter(client, database, people["ann"])
+    assert act("join", "dan") == 422  # keeps accounts, and sees no health data
+    assert act("join", "bob") == 303
+    csrf = enter(client, database, people["bob"])
+    assert act("leave", "cas") == 403 == client.get(f"/patients/{amy}/erase").status_code
+    csrf = enter(client, database, people["ann"])
+    assert act("hand_over", "cas") == 422
+    assert act("hand_over", "bob") == 303
+    with database.read() as store:
+        assert store.get_one(Person, amy).responsible_id == people["bob"]
+        assert set(store.scalars(select(Member.account_id).where(Member.patient_id == amy))) == {
+            people["ann"], people["cas"]}
+    assert act("leave", "cas") == 403
+
+
+def test_erasing_asks_for_a_word_and_leaves_only_the_trail(client: TestClient, database: Database, world: World
+                                                            ) -> None:
+    amy = world.patients["amy"]
+    csrf = enter(client, database, world.people["ann"])
+    assert client.post(f"/patients/{amy}/erase", data={"csrf": csrf, "word": "amy"}).status_code == 422
+    assert client.post(f"/patients/{amy}/erase", data={"csrf": csrf, "word": "Erase"}).status_code == 303
+    with database.read() as store:
+        for table in (Person, Assessment, Member, Revision):
+            key = Person.id if table is Person else table.patient_id  # type: ignore[attr-defined]
+            assert store.scalars(select(table).where(key == amy)).first() is None
+        actions = list(store.scalars(select(Entry.action).where(Entry.patient_id == amy).order_by(Entry.seq)))
+    assert actions[0] == "created" and actions[-1] == "deleted"

@@ -18,13 +18,17 @@ function tell(range) {
 }
 on("input", (event) => event.target.type === "range" && tell(event.target));
 
-// Keys: numbers choose while a choice has the focus, Enter goes on, Backspace on nothing and Alt+Left go back.
+// Keys: numbers and first letters choose while a choice has the focus, Enter goes on, Backspace on nothing and Alt+Left go back.
 
 const WRITTEN = "textarea, select, input:not([type=radio], [type=checkbox], [type=range])";
 let typed = { text: "", at: 0 };
 
 function choose(group, key) {
   const inputs = [...group.querySelectorAll("input:is([type=radio], [type=checkbox]):enabled")];
+  if (/\D/.test(key)) {  // the letter with which one value alone begins: y and n
+    const begin = inputs.filter((input) => input.type === "radio" && input.value.startsWith(key));
+    return begin.length === 1 ? begin[0] : undefined;
+  }
   if (!group.classList.contains("scale")) return inputs[Number(key) - 1];
   const both = Date.now() - typed.at < 800 ? typed.text + key : key;
   typed = { text: key, at: Date.now() };
@@ -37,8 +41,8 @@ on("keydown", (event) => {
   const group = at.closest?.("[data-keys]");
   const written = at.matches?.(WRITTEN);
   let wanted = null;
-  if (group && !written && !event.altKey && /^\d$/.test(event.key)) {
-    wanted = choose(group, event.key);
+  if (group && !written && !event.altKey && /^[\da-z]$/i.test(event.key)) {
+    wanted = choose(group, event.key.toLowerCase());
     wanted?.focus();
   } else if (event.key === "Enter" && at.matches?.("[type=radio], [type=checkbox], [type=range], fieldset")) {
     wanted = form?.querySelector("[data-next]");

@@ -12,8 +12,12 @@ from deqi.errors import InputError
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, private: bool = False) -> Iterator[Path]:
     """Give a draft path to write to; it takes the target's place when the block ends well, and vanishes otherwise.
+
+    Arguments:
+        path: of the target.
+        private: only its owner may read it.
 
     Raises:
         InputError: the folder does not exist or cannot be written to.
@@ -27,7 +31,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             yield Path(draft)
             with open(draft, "rb") as finished:
                 os.fsync(finished.fileno())
-            os.chmod(draft, 0o666 & ~_umask())
+            os.chmod(draft, 0o600 if private else 0o666 & ~_umask())
             os.replace(draft, target)
         except BaseException:
             Path(draft).unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from .page import page
 from .rooms import ROOMS
 from .settings import Settings, private_folder
 from .store.audit import Actor
+from .store.backup import before_migration
 from .store.crypt import WrongKey, keyring
 from .store.database import Conflict, Database, StoreUnavailable
 from .store.migrate import migrate
@@ -81,6 +82,7 @@ def open_store(settings: Settings) -> Database:
     """
     private_folder(settings.data)
     database = Database(settings.database, keyring(settings.key_file, create=True))
+    before_migration(database, settings.data / "backups")
     migrate(database)
     with database.write(Actor()) as store:
         if store.scalar(select(Practice)) is None:  # reading it opens `key_check`, which only the right key does

@@ -88,10 +88,8 @@ def private_folder(path: Path) -> None:
 
 def private_file(path: Path, text: str) -> None:
     """Write a file that only its owner may read."""
-    with replacing(path) as draft:
+    with replacing(path, private=True) as draft:
         draft.write_text(text, encoding="ascii")
-        draft.chmod(0o600)
-    path.chmod(0o600)
 
 
 def _value(given: Mapping[str, str], name: str) -> str | None:

@@ -128,5 +128,5 @@ def _changed(row: Row) -> tuple[str, ...]:
 def _done(action: str, row: Any, fields: tuple[str, ...], keep: bool = True) -> _Done:
     patient = row.id if isinstance(row, Person) else getattr(row, "patient_id", None)
     kept = row if keep and isinstance(row, OfPatient | Person) else None
-    name = getattr(row, "id", None) or getattr(row, "account_id", "")
+    name = str(getattr(row, "id", None) or getattr(row, "account_id", ""))
     return _Done(action, row.__tablename__, name, patient, fields, kept)

@@ -9,11 +9,12 @@ from typing import Any
 
 from cryptography.fernet import MultiFernet
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as WaitedTooLong
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from ...errors import DeqiError
+from ...errors import DeqiError, InputError
 from .audit import Actor, seal, watch
 from .crypt import give_keys
 
@@ -44,6 +45,8 @@ class Database:
             url, pool_size=20, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
         give_keys(self.engine.dialect, keys)
         self._writer = self.engine.execution_options(immediate=True)
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(
+            isolation_level="REPEATABLE READ")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -52,7 +55,7 @@ class Database:
         Raises:
             StoreUnavailable: the store cannot be reached.
         """
-        with _told(), Session(self.engine, autoflush=False, expire_on_commit=False) as store:
+        with told(), Session(self._reader, autoflush=False, expire_on_commit=False) as store:
             yield store
 
     @contextlib.contextmanager
@@ -65,13 +68,34 @@ class Database:
             Conflict: a row was changed by somebody else since it was read.
             StoreUnavailable: the store is locked, full or cannot be reached.
         """
-        with _told(), Session(self._writer, expire_on_commit=False) as store:
+        with told(), Session(self._writer, expire_on_commit=False) as store:
             watch(store, actor)
             if not self.is_sqlite:
                 store.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITES})
             yield store
             seal(store)
             store.commit()
+
+    def forget(self) -> None:
+        """Leave no trace of what was deleted in the files of the store.
+
+        SQLite overwrites what is deleted, and its log is emptied here; PostgreSQL writes the tables anew. Backups made
+        earlier, and the archives of a PostgreSQL server, are not reached.
+
+        Raises:
+            StoreUnavailable: the store is in use; what was deleted stays deleted, and the next call cleans up.
+        """
+        with told():
+            if not self.is_sqlite:
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.exec_driver_sql("VACUUM FULL")
+                return
+            with contextlib.closing(self.engine.raw_connection()) as raw:
+                cursor = raw.cursor()
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                busy = cursor.fetchone()
+            if busy is None or busy[0]:
+                raise StoreUnavailable("the store is in use; the traces of what was deleted go when it is not")
 
     @property
     def path(self) -> Path | None:
@@ -85,25 +109,30 @@ class Database:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
+    """Tell what a database reports as one of deqi's own errors."""
     try:
         yield
     except (StaleDataError, IntegrityError) as error:
         if "append-only" in str(error):
             raise StoreUnavailable(_reason("append-only")) from error
         raise Conflict("somebody else changed this record in between; nothing was saved") from error
-    except (OperationalError, DBAPIError) as error:
-        raise StoreUnavailable(_reason(str(error.orig).lower())) from error
+    except DataError as error:
+        raise InputError("a value that cannot be stored", accepted="text without NUL characters") from error
+    except (DBAPIError, WaitedTooLong) as error:
+        raise StoreUnavailable(_reason(str(getattr(error, "orig", "timeout")).lower())) from error
 
 
-def _reason(told: str) -> str:
-    if "full" in told or "no space" in told or "disk i/o" in told:
+def _reason(said: str) -> str:
+    if "full" in said or "no space" in said or "disk i/o" in said:
         return "the disk is full or cannot be written; nothing was saved. Make room, then try again"
-    if "locked" in told or "timeout" in told or "busy" in told:
+    if "locked" in said or "timeout" in said or "busy" in said:
         return "another program holds the store; nothing was saved. Try again in a moment"
-    if "readonly" in told or "read-only" in told or "unable to open" in told:
+    if "readonly" in said or "read-only" in said or "unable to open" in said:
         return "the store cannot be opened for writing; nothing was saved. Check the folder and its rights"
-    if "append-only" in told:
+    if "not a database" in said or "malformed" in said:
+        return "the file of the store is damaged, or is none; restore a backup with `deqi store restore`"
+    if "append-only" in said:
         return "the audit trail can only be added to; nothing was saved"
     return "the store cannot be reached; nothing was saved. Try again in a moment"
 

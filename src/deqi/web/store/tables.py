@@ -31,8 +31,8 @@ class Moment(TypeDecorator[datetime.datetime]):
         return None if value is None else value.astimezone(datetime.UTC)
 
     def process_result_value(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
-        """With its time zone."""
-        return None if value is None else value.replace(tzinfo=value.tzinfo or datetime.UTC)
+        """In UTC, whatever zone the database answers in."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or datetime.UTC).astimezone(datetime.UTC)
 
 
 def new_id() -> str:

@@ -256,6 +256,8 @@ def _sent_rows(text: str) -> list[dict[str, Any]]:
     """The rows of a preview, which come back from the browser and are checked again."""
     try:
         rows = json.loads(text)
+        if not isinstance(rows, list) or len({(row["day"], row["outcome"]) for row in rows}) < len(rows):
+            raise ValueError
         found = [{"day": datetime.date.fromisoformat(row["day"]), "outcome": row["outcome"],
                   "value": float(row["value"])} for row in rows]
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -23,6 +23,8 @@ from ..stricta import table
 
 router = APIRouter()
 WEEKS = (6, 12, 26)
+SAID = frozenset({"not_effect", "few"})
+"""Notes that the page says where they matter."""
 
 
 @router.get("/practice", name="practice")
@@ -35,9 +37,11 @@ def practice(request: Request, caller: Who, database: Store, week: Annotated[int
         seen, seen_by_all = harms(store, own), harms(store)
     fmt = locale_of(request)
     words = texts(fmt.language)
-    return page(request, "practice/practice.html.j2", week=week, weeks=WEEKS, few=FEWEST,
-                mine=_shown(mine, week, caller, words, fmt, "own"),
-                everybody=_shown(everybody, week, caller, words, fmt, "all") if _may_show(mine, everybody) else None,
+    own_shown = _shown(mine, week, caller, words, fmt, "own")
+    all_shown = _shown(everybody, week, caller, words, fmt, "all") if _may_show(mine, everybody) else None
+    notes = [note for part in (own_shown, all_shown) if part for note in part["found"]["notes"] if note not in SAID]
+    return page(request, "practice/practice.html.j2", week=week, weeks=WEEKS, few=FEWEST, mine=own_shown,
+                everybody=all_shown, told=list(dict.fromkeys(notes)),
                 harms_mine=_harms(seen, words, fmt, "own"),
                 harms_all=_harms(seen_by_all, words, fmt, "all") if _may_tell(seen, seen_by_all) else None)
 

@@ -1,0 +1,255 @@
+"""Follow-up: what is due, what a score means, when to stop, and that no score is lost or taken in by half."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+
+from deqi.consult.assessment import parse_patient
+from deqi.errors import InputError
+from deqi.web.store import scores as kept
+from deqi.web.store.audit import Actor
+from deqi.web.store.database import Database
+from deqi.web.store.tables import Alert, Plan, Score, new_id
+
+from .conftest import World, enter
+from .planned import begun, plan
+
+BEGAN = datetime.date(2026, 1, 5)
+
+
+def on(week: float, value: float, outcome: str = "NRS") -> Score:
+    return Score(day=BEGAN + datetime.timedelta(days=round(7 * week)), outcome=outcome, value=value)
+
+
+def at(week: float) -> datetime.date:
+    return BEGAN + datetime.timedelta(days=round(7 * week))
+
+
+@pytest.mark.parametrize(("today", "scores", "states"), [
+    (1.0, [], ["coming", "coming"]), (1.6, [], ["due", "coming"]), (3.0, [], ["due", "coming"]),
+    (3.2, [], ["overdue", "coming"]), (5.6, [], ["missed", "due"]), (7.2, [], ["missed", "overdue"]),
+    (1.6, [on(1.6, 5)], ["done", "coming"]), (9.0, [on(2.5, 5), on(8.5, 4)], ["done", "done"]),
+    (9.0, [on(2.5, 5)], ["done", "overdue"]), (3.2, [on(2.5, 11, "RMDQ")], ["overdue", "coming"]),
+    (3.2, [on(1.0, 5)], ["overdue", "coming"]),
+])
+def test_a_review_is_due_around_its_day_and_a_score_of_pain_alone_does_it(
+        today: float, scores: list[Score], states: list[str]) -> None:
+    found = kept.reviews(plan("p", "a", "c", BEGAN), scores, [], at(today))
+    assert [review.state for review in found] == states
+
+
+def test_a_review_after_a_session_follows_the_session_that_was_given() -> None:
+    treated = [BEGAN + datetime.timedelta(days=d) for d in (0, 7, 14, 21)]
+    held = plan("p", "a", "c", BEGAN)
+    assert [review.day for review in kept.reviews(held, [], treated, at(0))] == [treated[3], at(6)]
+    assert [review.day for review in kept.reviews(held, [], treated[:3], at(0))] == [at(2), at(6)]
+
+
+@pytest.mark.parametrize(("week", "value", "stops"), [(5.4, 6, False), (5.6, 6, True), (8, 7, True), (8, 5.9, False)])
+def test_no_better_from_the_sixth_week_on_means_stop(week: float, value: float, stops: bool) -> None:
+    held = plan("p", "a", "c", BEGAN)
+    assert (kept.no_better(held, [on(2, 4), on(week, value)]) is not None) is stops
+
+
+def test_a_later_better_score_lifts_the_stop() -> None:
+    assert kept.no_better(plan("p", "a", "c", BEGAN), [on(7, 8), on(8, 3)]) is None
+
+
+@pytest.mark.parametrize(("week", "value", "verdict"), [
+    (1, 9, None), (2, 4, "carry_on"), (2, 4.5, "change"), (3, 5, "change"), (2, 6, "stop"), (7, 4, "carry_on")])
+def test_a_score_means_what_the_plans_last_rule_says(week: float, value: float, verdict: str | None) -> None:
+    found = kept.meaning(plan("p", "a", "c", BEGAN), on(week, value))
+    assert (found and found[0]) == verdict
+
+
+@pytest.mark.parametrize(("outcome", "value", "field"), [
+    ("NRS", 10.5, "value"), ("RMDQ", 25, "value"), ("RMDQ", 3.5, "value"), ("ODI", 101, "value"), ("VAS", 5, "outcome"),
+    ("NRS", float("nan"), "value")])
+def test_a_score_outside_its_scale_is_refused(outcome: str, value: float, field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        kept.checked(BEGAN, outcome, value, BEGAN)
+    assert caught.value.field == field
+
+
+def test_the_patient_as_of_the_last_score_has_the_whole_past(client: TestClient, database: Database, world: World
+                                                            ) -> None:
+    began = begun(world, database, 4, [(0, 6), (2, 5), (4, 3)])
+    with database.read() as store:
+        followed = store.get(Plan, began)
+        assert followed is not None
+        mapping = kept.patient_now(store, world.patients["amy"], followed)
+    assert mapping is not None
+    read = parse_patient(mapping)
+    today = datetime.date.today()
+    assert read.pain.week_average == 3 and read.date == today
+    assert [(care.start_week, care.plan.courses[0].schedule.weeks) for care in read.care_so_far] == [(-4.0, 8.0)]
+    asked = (today - datetime.date(2026, 3, 2)).days / 7
+    assert {(round(score.week, 3), score.value) for score in read.scores} == {
+        (-4.0, 6.0), (-2.0, 5.0), (round(-asked, 3), 6.0)}
+
+
+def test_the_page_says_stop_with_dates_and_a_way_to_end(client: TestClient, database: Database, world: World) -> None:
+    begun(world, database, 7, [(2, 5), (6.5, 6)])
+    enter(client, database, world.people["ann"])
+    told = client.get(f"/patients/{world.patients['amy']}/followup").text
+    assert "no better than at the start means stop" in told and "End this plan" in told
+    begun(world, database, 7, [(2, 5), (6.5, 5)], name="ben", author="bob")
+    enter(client, database, world.people["bob"])
+    assert "no better than" not in client.get(f"/patients/{world.patients['ben']}/followup").text
+
+
+def test_what_was_thought_then_stands_beside_what_is_thought_now(client: TestClient, database: Database, world: World
+                                                               ) -> None:
+    begun(world, database, 7, [(2, 5), (6.5, 6)])
+    enter(client, database, world.people["ann"])
+    url = f"/patients/{world.patients['amy']}/followup/now"
+    fragment, whole = client.get(url, headers={"hx-request": "true"}).text, client.get(url).text
+    assert "<html" not in fragment and "<html" in whole
+    for text in (fragment, whole):
+        assert "48 of 100 people like this" in text and "31 of 100" in text and "Thought then" in text
+        assert "small" in text
+
+
+def add(client: TestClient, patient: str, csrf: str, **given: str) -> int:
+    return client.post(f"/patients/{patient}/scores", data={"csrf": csrf, **given}).status_code
+
+
+def test_scores_are_added_once_a_day_and_scale(client: TestClient, database: Database, world: World) -> None:
+    patient, csrf = world.patients["amy"], enter(client, database, world.people["cas"])
+    assert add(client, patient, csrf, day="2026-04-01", outcome="NRS", value="4,5") == 303
+    assert add(client, patient, csrf, day="2026-04-01", outcome="NRS", value="5") == 422
+    assert add(client, patient, csrf, day="2026-04-01", outcome="RMDQ", value="9") == 303
+    assert add(client, patient, csrf, day="2999-04-01", outcome="NRS", value="5") == 422
+    assert add(client, patient, csrf, day="", outcome="NRS", value="") == 422
+    with database.read() as store:
+        rows = store.scalars(select(Score).where(Score.patient_id == patient).order_by(Score.outcome)).all()
+    assert [(row.outcome, row.value, row.origin, row.created_by) for row in rows] == [
+        ("NRS", 4.5, "practice", world.people["cas"]), ("RMDQ", 9.0, "practice", world.people["cas"])]
+
+
+def stored(database: Database, world: World, name: str = "amy", value: float = 5) -> str:
+    with database.write(Actor(actor=world.people["ann"])) as store:
+        row = Score(id=new_id(), patient_id=world.patients[name], created_by=world.people["ann"], outcome="NRS",
+                    value=value, day=datetime.date(2026, 4, 1), origin="practice")
+        store.add(row)
+    return row.id
+
+
+def test_two_who_correct_one_score_at_once_are_told_and_nothing_is_lost(
+        client: TestClient, database: Database, world: World) -> None:
+    patient, score = world.patients["amy"], stored(database, world)
+    url = f"/patients/{patient}/scores/{score}"
+    csrf = enter(client, database, world.people["cas"])
+    form = {"day": "2026-04-01", "outcome": "NRS", "version": "1"}
+    assert client.post(url, data={**form, "csrf": csrf, "value": "4"}).status_code == 303
+    csrf = enter(client, database, world.people["ann"])
+    told = client.post(url, data={**form, "csrf": csrf, "value": "3"})
+    assert told.status_code == 409
+    assert "Cas wrote" in told.text and re.search(r'value="4"[^>]*required', told.text) and 'value="3"' in told.text
+    assert 'name="version"' in told.text and 'id="version" value="2"' in told.text
+    kept_fields = dict(re.findall(r'<input type="hidden" name="(day|outcome)" value="([^"]*)"', told.text))
+    assert client.post(url, data={**kept_fields, "csrf": csrf, "value": "3", "version": "2"}).status_code == 303
+    with database.read() as store:
+        row = store.get(Score, score)
+        assert row is not None and (row.value, row.version, row.day) == (3.0, 3, datetime.date(2026, 4, 1))
+
+
+def test_a_score_changed_meanwhile_is_not_taken_out(client: TestClient, database: Database, world: World) -> None:
+    patient, score = world.patients["amy"], stored(database, world)
+    csrf = enter(client, database, world.people["ann"])
+    url = f"/patients/{patient}/scores/{score}/delete"
+    assert client.post(url, data={"csrf": csrf, "version": "7"}).status_code == 409
+    assert client.post(url, data={"csrf": csrf, "version": "1"}).status_code == 303
+    with database.read() as store:
+        assert store.get(Score, score) is None
+
+
+def test_a_score_is_reached_through_its_own_patient_only(client: TestClient, database: Database, world: World) -> None:
+    others = stored(database, world, "ben")
+    csrf = enter(client, database, world.people["ann"])
+    base = f"/patients/{world.patients['amy']}/scores/{others}"
+    assert client.get(base).status_code == 404
+    for url in (base, f"{base}/delete"):
+        form = {"csrf": csrf, "version": "1", "day": "2026-04-01", "outcome": "NRS", "value": "1"}
+        assert client.post(url, data=form).status_code == 404
+    assert client.get(f"/patients/{world.patients['ben']}/followup").status_code == 404
+
+
+def read_file(client: TestClient, patient: str, csrf: str, content: bytes) -> tuple[int, str, str]:
+    answer = client.post(f"/patients/{patient}/scores-import", data={"csrf": csrf}, files={"file": ("a.csv", content)})
+    rows = re.search(r'name="rows" value="([^"]*)"', answer.text)
+    return answer.status_code, answer.text, rows[1].replace("&#34;", '"') if rows else ""
+
+
+def count(database: Database) -> int:
+    with database.read() as store:
+        return store.scalar(select(func.count()).select_from(Score)) or 0
+
+
+def test_a_file_is_shown_first_and_then_taken_in_whole(client: TestClient, database: Database, world: World) -> None:
+    patient, csrf = world.patients["amy"], enter(client, database, world.people["ann"])
+    stored(database, world, value=5)
+    content = b"day;outcome;value\n2026-04-01;NRS;5\n2026-04-08;NRS;4,5\n2026-04-08;RMDQ;9\n"
+    status, page, rows = read_file(client, patient, csrf, content)
+    assert status == 200 and "2 new scores" in page and "1 score is stored already" in page and count(database) == 1
+    take = f"/patients/{patient}/scores-import/take"
+    assert client.post(take, data={"csrf": csrf, "rows": rows}).status_code == 303 and count(database) == 3
+    assert client.post(take, data={"csrf": csrf, "rows": rows}).status_code == 303 and count(database) == 3
+
+
+def test_a_file_with_a_bad_line_brings_nothing_in(client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    for content, said in ((b"day,outcome,value\n2026-04-02,NRS,4\n2026-04-01,NRS,11\n", "line 3, value"),
+                          (b"", "no scores"), (b"\xff\xfe", "UTF-8"), (b'{"resourceType": "Bundle"', "FHIR")):
+        status, page, rows = read_file(client, world.patients["amy"], csrf, content)
+        assert status == 422 and said in page and not rows
+    assert count(database) == 0
+
+
+def test_another_score_of_the_same_day_stops_the_whole_file(client: TestClient, database: Database, world: World
+                                                           ) -> None:
+    patient, csrf = world.patients["amy"], enter(client, database, world.people["ann"])
+    stored(database, world, value=5)
+    status, page, rows = read_file(client, patient, csrf, b"day,outcome,value\n2026-04-01,NRS,4\n2026-04-08,NRS,4\n")
+    assert status == 200 and "4 in the file, 5 stored" in page and not rows
+    sent = json.dumps([{"day": "2026-04-08", "outcome": "NRS", "value": 4},
+                       {"day": "2026-04-01", "outcome": "NRS", "value": 4}])
+    take = f"/patients/{patient}/scores-import/take"
+    assert client.post(take, data={"csrf": csrf, "rows": sent}).status_code == 422 and count(database) == 1
+
+
+def test_rows_that_the_browser_changed_are_refused(client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    take = f"/patients/{world.patients['amy']}/scores-import/take"
+    good = '{"day": "2026-04-08", "outcome": "NRS", "value": 4}'
+    for bad in ('{"day": "2026-04-01", "outcome": "NRS", "value": 99}', '{"day": "2026-04-01", "outcome": "X"}', "1",
+                '{"day": "2026-04-01", "outcome": "X", "value": 1}', '{"day": "x", "outcome": "NRS", "value": 1}',
+                '{"day": "2026-04-01", "outcome": "NRS", "value": NaN}', "[", good,
+                '{"day": "2026-04-01", "outcome": ["NRS"], "value": 1}'):
+        assert client.post(take, data={"csrf": csrf, "rows": f"[{good}, {bad}]"}).status_code == 422, bad
+    for rows in ("", "[[", "{}"):
+        assert client.post(take, data={"csrf": csrf, "rows": rows}).status_code == 422
+    assert count(database) == 0
+
+
+def test_warning_signs_stay_until_a_clinician_says_what_was_done(client: TestClient, database: Database, world: World
+                                                                ) -> None:
+    patient = world.patients["amy"]
+    with database.write(Actor()) as store:
+        row = Alert(id=new_id(), patient_id=patient, created_by="link:x", day=datetime.date.today(),
+                    signs={"signs": ["saddle_numbness"]})
+        store.add(row)
+    url, page = f"/patients/{patient}/alerts/{row.id}", f"/patients/{patient}/followup"
+    csrf = enter(client, database, world.people["cas"])
+    assert client.post(url, data={"csrf": csrf, "done": "called"}).status_code == 403
+    csrf = enter(client, database, world.people["ann"])
+    assert "New numbness between the legs" in client.get(page).text
+    assert client.post(url, data={"csrf": csrf, "done": " "}).status_code == 422
+    assert client.post(url, data={"csrf": csrf, "done": "called, sent to hospital"}).status_code == 303
+    assert "New numbness" not in client.get(page).text

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, make_url, text
@@ -26,6 +27,7 @@ from .stub import StubEngine
 
 PASSWORD = "seven green herons walk slowly"
 STORES = ("sqlite", "postgresql")
+accounts._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)  # quick; test_passwords has the real one
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def checked_password(password: str, about: tuple[str, ...] = ()) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
         raise InputError("too short" if len(password) < SHORTEST else "too long", field="password",
                          accepted=f"{SHORTEST} to {LONGEST} characters; a sentence is easy to remember")
-    if zxcvbn(password[:72], user_inputs=list(about))["score"] < WEAKEST:
+    words = [*about, *(part for told in about for part in told.split())]
+    if zxcvbn(password[:72], user_inputs=words)["score"] < WEAKEST:
         raise InputError("too easily guessed", field="password", accepted="a sentence, or four words that are no pair")
     return password
 

@@ -211,7 +211,10 @@ def _own_page(request: Request, settings: Settings) -> bool:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).hostname in settings.hosts
+    try:
+        return origin is None or urlsplit(origin).hostname in settings.hosts
+    except ValueError:
+        return False
 
 
 def cookie_name(settings: Settings) -> str:

@@ -154,10 +154,13 @@ def _yours(of: Case, plan: Plan) -> dict[str, Any]:
 
 def _experience(plan: Plan) -> str:
     """What the parts of a plan are like."""
-    kinds = set(plan_kinds(plan))
-    rows = [row for row in table()["options"] if kinds & set(row["kinds"])]
-    at_home = "experience" if plan.visits else "experience_at_home"
-    return " ".join(row.get(at_home, row["experience"]) for row in rows)
+    told = []
+    for row in table()["options"]:
+        found = [course for course in plan.courses if set(plan_kinds(Plan((course,)))) & set(row["kinds"])]
+        alone = found and not any(course.with_practitioner for course in found)
+        if found or (row["id"] == "nothing" and not plan.courses):
+            told.append(row.get("experience_at_home", row["experience"]) if alone else row["experience"])
+    return " ".join(told)
 
 
 def forecast(patient: Given, plan: Any, weeks: Sequence[int], seed: int, draws: int | None) -> dict[str, Any]:

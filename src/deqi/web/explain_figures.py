@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from math import floor, log10
 from typing import Any
 
 from markupsafe import Markup
@@ -43,22 +44,24 @@ def signal(minutes: Sequence[float], row: Row, session_ends: float, words: Row, 
     def x(minute: float) -> float:
         return first(minute) if minute <= BREAK_MINUTES else then(minute)
 
+    def short(value: float) -> str:
+        return number(value, max(0, 2 - floor(log10(abs(value)))) if value else 0)
+
     def course(which: str) -> list[Spot]:
         return [(x(minute), y(value)) for minute, value in zip(minutes, row[which], strict=True)]
 
     told = {"name": row["name"], "unit": row["unit"]} | {
-        f"{which}_{end}": number(pick(row[f"as_{which}"]), 2)
+        f"{which}_{end}": short(pick(row[f"as_{which}"]))
         for which in ("chosen", "usual") for end, pick in (("low", min), ("high", max))}
     return frame(
         name, words["title"].format(**told), words["desc"].format(**told), SMALL, 116,
         rect(LEFT, 20, x(session_ends) - LEFT, 72, "session"),
         line(LEFT, 92, SMALL - LEFT, 92, "axis"), line(150, 20, 150, 96, "grid"),
-        text(LEFT, 13, words["top"].format(value=number(high, 2), unit=row["unit"]), "soft"),
-        text(SMALL, 88, number(low, 2), "soft", "end"),
+        text(LEFT, 13, words["top"].format(low=short(low), high=short(high), unit=row["unit"]), "soft"),
         path(course("as_usual"), "usual"), path(course("as_chosen"), "as-chosen"),
         *(text(x(60 * hour), 112, words["hours"].format(n=hour), "soft",
                "start" if not hour else "end" if 60 * hour >= last else "middle")
-          for hour in (0, 1, 2, 12, round(last / 60))))
+          for hour in (0, 1, 2, round(last / 60))))
 
 
 def weeks_of_sessions(weeks: Sequence[float], course: Row, words: Row, name: str, number: Number = plain_number

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Request
@@ -158,7 +159,18 @@ def patient_page(request: Request, patient: Id, plan: Id, caller: Who, database:
     """What the patient takes home: large, plain, to be printed."""
     with database.read() as store:
         row = _found_plan(store, caller, plan)
-    return page(request, "plans/patient.html.j2", plan=row, **_about(row))
+    return page(request, "plans/patient.html.j2", plan=row, shown=first_of_each, **_about(row))
+
+
+def first_of_each(harms: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+    """The first harms of each kind of care; the table has the most telling ones ahead."""
+    seen: Counter[str] = Counter()
+    found = []
+    for harm in harms:
+        seen[harm["care"]] += 1
+        if seen[harm["care"]] <= most:
+            found.append(harm)
+    return found
 
 
 def _plan_page(request: Request, database: Any, caller: Caller, plan: str, errors: Mapping[str, str] = {},

@@ -20,19 +20,20 @@ from .settings import Settings
 PATIENCE_SECONDS = 30.0
 
 
-def serve(settings: Settings, *, browser: bool = True, tell: Callable[[str], None] = print) -> None:
+def serve(settings: Settings, *, browser: bool = True, tell: Callable[[str], None] | None = None) -> None:
     """Answer until interrupted.
 
     Arguments:
         settings: of the server.
         browser: open one when the server answers.
-        tell: shows a line.
+        tell: shows a line; None for standard output, at once, also where that is a pipe to a log.
 
     Raises:
         InputError: a public address without TLS in front, or a port that is taken.
         DeqiError: the store cannot be opened.
     """
     check_address(settings)
+    tell = tell or _tell
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("deqi.web").setLevel(logging.INFO)
     app = create_app(settings)
@@ -71,6 +72,10 @@ def check_address(settings: Settings) -> None:
         except OSError as error:
             raise InputError(f"this port cannot be used ({error.strerror})", field="--port", found=settings.port,
                              accepted="a free port, such as --port 8766") from None
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _open(address: str, opened: str) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
+from fastapi.testclient import TestClient
+from httpx import Response
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from deqi.care import plan_from
 from deqi.consult.assessment import parse_patient
 from deqi.consult.questions import question, questions
+from deqi.web.catalogue import texts
 from deqi.web.store import assessments
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
 from deqi.web.store.tables import Assessment, Person, Plan, Score
 
-from .conftest import World
+from .conftest import World, enter
 
 DAY = datetime.date(2026, 3, 2)
 
@@ -105,3 +111,173 @@ def test_a_review_asks_again_what_can_change_and_keeps_the_days(database: Databa
         assessments.take(store, later, question("week_average"), 4, before=None)
         read = parse_patient(assessments.patient_mapping(store, person.id, later))
     assert [(round(s.week * 7), s.value) for s in read.scores] == [(-24, 7), (-10, 6)]
+
+
+class Room:
+    """Ann's browser in one assessment of Amy's."""
+
+    def __init__(self, client: TestClient, database: Database, world: World, who: str = "ann"):
+        self.client, self.csrf = client, enter(client, database, world.people[who])
+        self.home = f"/patients/{world.patients['amy']}"
+        self.at = f"{self.home}/assessments/{world.assessments['amy']}"
+
+    def get(self, place: str) -> Response:
+        return self.client.get(f"{self.at}/{place}".rstrip("/"))
+
+    def post(self, place: str, auto: bool = False, **form: Any) -> Response:
+        headers = {"hx-request": "true"} if auto else {}
+        return self.client.post(f"{self.at}/{place}", data={"csrf": self.csrf, **form}, headers=headers)
+
+    def say(self, id: str, given: Any, before: Any = None, auto: bool = True, **form: Any) -> Response:
+        return self.post(f"questions/{id}", auto, given=given, before=json.dumps(before), **form)
+
+
+@pytest.fixture
+def room(client: TestClient, database: Database, world: World) -> Room:
+    """Signed in."""
+    return Room(client, database, world)
+
+
+def stored(database: Database, world: World) -> dict[str, Any]:
+    with database.read() as store:
+        answers: dict[str, Any] = store.get_one(Assessment, world.assessments["amy"]).answers["patient"]
+        return answers
+
+
+def test_every_question_shows_what_it_was_told(room: Room, database: Database, world: World) -> None:
+    given: dict[str, dict[str, Any]] = {
+        "saddle_numbness": {"given": "no"}, "date": {"given": "2026-03-01"}, "age": {"given": "50"},
+        "sex": {"given": "female"}, "medicines": {"given": ["warfarin", "nsaid"]}, "worst": {"given": "8,5"},
+        "duration": {"given": "9", "unit": "months"}, "leg_pain": {"given": "yes"},
+        "scores": {"given": "2026-02-12 NRS 7\n-4 RMDQ 14"}, "goal_words": {"given": "walk <far> & \"wide\""},
+        "care_so_far": {"given": "walking 30 min daily for 4 weeks, -6"}, "avoid": {"given": ["none"]},
+        "peg": {"part.pain": "6", "part.enjoyment": "5", "part.activity": "4"}, "phq2": {"part.total": "3"}}
+    for id, form in given.items():
+        assert room.post(f"questions/{id}", True, before="null", **form).status_code == 200, id
+    patient = stored(database, world)
+    assert patient["pain"] == {"week_average": 6, "worst": 8.5, "duration_months": 9, "leg_pain": True}
+    assert patient["medicines"] == ["warfarin", "nsaid"] and patient["preferences"]["avoid"] == []
+    assert patient["instruments"] == {"peg": {"pain": 6, "enjoyment": 5, "activity": 4}, "phq2": {"total": 3}}
+    open_ones = {each.type: each for each in questions() if each.id not in given}
+    for each in (*map(question, given), *open_ones.values()):  # sent as it stands, a form changes nothing
+        page = room.get(f"questions/{each.id}")
+        assert page.status_code == 200, each.id
+        assert room.post(f"questions/{each.id}", True, **fields(page.text)).status_code == 200, each.id
+    assert stored(database, world) == patient
+    assert room.get("").status_code == 200 == room.get("screening").status_code
+
+
+def fields(page: str) -> dict[str, Any]:
+    """What the form of a page would send, with the browser's rules for what is checked."""
+    form = BeautifulSoup(page, "html.parser").select_one("form.one")
+    assert form is not None
+    found: dict[str, Any] = {}
+    for each in form.select("input[name], textarea[name], select[name]"):
+        name, kind = str(each["name"]), each.get("type")
+        if kind in ("radio", "checkbox") and not each.has_attr("checked"):
+            continue
+        chosen = each.select_one("option[selected]") or each
+        value = str(chosen.get("value", "")) if each.name != "textarea" else each.text.removeprefix("\n")
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def test_what_is_not_understood_or_contradicts_stays_in_its_field(room: Room, database: Database, world: World) -> None:
+    answer = room.say("age", "fifty", auto=False)
+    assert answer.status_code == 422 and 'value="fifty"' in answer.text and "Not understood" in answer.text
+    answer = room.say("worst", "3", auto=False)
+    assert answer.status_code == 422 and "/questions/week_average" in answer.text
+    assert "the worst pain is below the average" in answer.text.lower()
+    assert room.say("worst", "3").status_code == 422
+    assert "worst" not in stored(database, world)["pain"]
+
+
+def test_two_people_merge_by_question_and_the_second_chooses_where_they_differ(
+        client: TestClient, database: Database, world: World) -> None:
+    ann = Room(client, database, world)
+    assert ann.say("age", "50").status_code == 200
+    assert ann.say("worst", "8").status_code == 200  # from a page that is older than the age
+    clash = ann.say("age", "51")
+    assert clash.status_code == 409 and "Ann" in clash.text
+    chosen = {str(each["value"]) for each in BeautifulSoup(clash.text, "html.parser").select("[name=chosen]")}
+    assert chosen == {"50", "51"}
+    assert ann.post("questions/age", chosen="51", before="50", go="all").status_code == 303
+    assert stored(database, world)["age"] == 51
+
+
+def test_an_emergency_is_told_at_once_alone_and_can_be_corrected(room: Room, database: Database, world: World) -> None:
+    assert room.say("bowel_change", "yes").headers["hx-redirect"].endswith("/screening")
+    page = room.get("screening").text
+    assert "STOP" in page and "/questions/bowel_change" in page and "/options" not in page
+    assert room.get("").headers["location"].endswith("/screening")
+    assert room.get("questions/age").headers["location"].endswith("/screening")
+    with database.read() as store:
+        assert assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"])) == "emergency"
+    assert room.get("questions/bowel_change").status_code == 200
+    assert room.say("bowel_change", "no", True).status_code == 200
+    assert "STOP" not in room.get("screening").text
+
+
+def test_a_doctor_first_needs_a_name_and_a_day(room: Room) -> None:
+    for each in questions():
+        if each.section == "red_flags":
+            room.say(each.id, "yes" if each.id == "foot_drop" else "no")
+    today = datetime.date.today()
+    assert room.post("cleared", by="", day=today.isoformat()).status_code == 422
+    assert room.post("cleared", by="Dr Grey", day=(today + days(1)).isoformat()).status_code == 422
+    assert 'name="by"' in room.get("screening").text
+    assert room.post("cleared", by="Dr Grey", day=today.isoformat(), words="seen").status_code == 303
+    page = room.get("screening").text
+    assert 'name="by"' not in page and "Dr Grey" in page
+
+
+def test_what_the_patient_cannot_say_opens_only_once_it_is_stated(room: Room, database: Database, world: World) -> None:
+    def blocked() -> str | None:
+        with database.read() as store:
+            return assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"]))
+
+    assert blocked() == "not_asked"
+    assert room.post("asked").status_code == 303
+    assert blocked() is None
+
+
+def test_a_corrected_answer_takes_its_stored_score_along(room: Room, database: Database, world: World) -> None:
+    assert room.post("finish").status_code == 303
+    assert room.say("week_average", "5", before=6).status_code == 200
+    with database.read() as store:
+        assert [row.value for row in store.scalars(select(Score))] == [5]
+
+
+def test_a_question_that_becomes_due_comes_with_the_answer(room: Room) -> None:
+    assert 'id="ask-leg_pain_average"' in room.say("leg_pain", "yes", go="all").text
+    assert "given" not in room.say("leg_pain", "no", before=True, go="all").text
+
+
+def test_open_questions_of_health_are_answered_at_once_but_no_warning_sign(room: Room, database: Database,
+                                                                            world: World) -> None:
+    room.say("diabetes", "yes")
+    assert room.post("rest", section="red_flags").status_code == 422
+    assert room.post("rest", section="conditions").status_code == 303
+    patient = stored(database, world)
+    assert patient["conditions"]["diabetes"] is True and patient["conditions"]["pacemaker"] is False
+    assert "red_flags" not in patient
+
+
+def test_a_new_assessment_of_a_known_patient_is_a_review_and_is_not_begun_twice(room: Room, database: Database,
+                                                                                 world: World) -> None:
+    room.say("diabetes", "no")
+    room.post("finish")
+    first = room.client.post(f"{room.home}/assessments", data={"csrf": room.csrf, "mode": "all"}).headers["location"]
+    assert room.client.post(f"{room.home}/assessments", data={"csrf": room.csrf, "mode": "all"}
+                            ).headers["location"] == first
+    assert texts()["assessment"]["carried"] in room.client.get(f"{first}/questions/diabetes").text
+    one = room.client.post(f"{room.home}/assessments", data={"csrf": room.csrf, "mode": "one"}).headers["location"]
+    assert one.endswith("/questions/saddle_numbness")
+
+
+def test_no_answer_of_another_patient_s_assessment(room: Room, world: World) -> None:
+    for place in ("", "/screening", "/questions/age"):
+        assert room.client.get(f"{room.home}/assessments/{world.assessments['ben']}{place}").status_code == 404
+    assert room.post("questions/nonsense", before="null").status_code == 404
+    for nonsense in ("", "{", '"' + "x" * 9000, "[" * 5000):
+        assert room.post("questions/age", given="50", before=nonsense).status_code in (409, 422)

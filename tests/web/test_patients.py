@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,7 +18,7 @@ from deqi.web.store.tables import Assessment, Entry, Member, Person, Revision, S
 from .conftest import World, enter
 
 DAY = datetime.date(2026, 3, 2)
-RULES = [{"week": 2, "session": None}, {"week": 3, "session": 4}, {"week": 6, "session": None}]
+RULES: list[dict[str, Any]] = [{"week": 2, "session": None}, {"week": 3, "session": 4}, {"week": 6, "session": None}]
 
 
 def at(days: int) -> datetime.date:
@@ -132,8 +133,8 @@ def test_erasing_asks_for_a_word_and_leaves_only_the_trail(client: TestClient, d
     assert client.post(f"/patients/{amy}/erase", data={"csrf": csrf, "word": "amy"}).status_code == 422
     assert client.post(f"/patients/{amy}/erase", data={"csrf": csrf, "word": "Erase"}).status_code == 303
     with database.read() as store:
-        for table in (Person, Assessment, Member, Revision):
-            key = Person.id if table is Person else table.patient_id  # type: ignore[attr-defined]
-            assert store.scalars(select(table).where(key == amy)).first() is None
+        assert store.get(Person, amy) is None
+        for owner in (Assessment.patient_id, Member.patient_id, Revision.patient_id):
+            assert store.scalars(select(owner).where(owner == amy)).first() is None
         actions = list(store.scalars(select(Entry.action).where(Entry.patient_id == amy).order_by(Entry.seq)))
     assert actions[0] == "created" and actions[-1] == "deleted"

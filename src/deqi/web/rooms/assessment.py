@@ -24,7 +24,7 @@ from ..catalogue import texts
 from ..guard import Caller, Refused, Store, Who
 from ..page import locale_of, page
 from ..store import assessments, patients
-from ..store.tables import Assessment, Entry, Revision
+from ..store.tables import Assessment, Entry, Person, Revision
 from .patients import the_person, today
 
 router = APIRouter()
@@ -73,8 +73,8 @@ def all_at_once(request: Request, assessment: Id, caller: Who, database: Store) 
     fmt = locale_of(request)
     asked = [asking.asked(found.answers, each, fmt, carried) for each in questions()]
     first = asking.next_after(found.answers, None)
-    return page(request, "assessment/all.html.j2", **_about(found), asked=asked, sections=sections(), first=first,
-                rest=REST, progress=asking.progress(found.answers))
+    return page(request, "assessment/all.html.j2", **_headed(request, found), asked=asked, sections=sections(),
+                first=first, rest=REST, progress=asking.progress(found.answers))
 
 
 @router.get(AT + "/questions/{question}", name="question")
@@ -200,12 +200,18 @@ def _about(found: Assessment) -> dict[str, Any]:
             "blocked": assessments.open_to_options(found), "screening": assessments.screened(found)}
 
 
+def _headed(request: Request, found: Assessment) -> dict[str, Any]:
+    """The same for a whole page, which says whose assessment it is."""
+    with request.app.state.database.read() as store:
+        return _about(found) | {"whose": store.get_one(Person, found.patient_id).name}
+
+
 def _one(request: Request, found: Assessment, asked: asking.Asked, status: int = 200) -> Response:
     each = asked.question
     if assessments.screened(found).status == "emergency" and not _explains(found, each):
         return _to(request, found, "screening")
     count = asking.progress(found.answers).get(each.section, (0, 0))
-    return page(request, "assessment/one.html.j2", status, **_about(found), asked=asked, sections=sections(),
+    return page(request, "assessment/one.html.j2", status, **_headed(request, found), asked=asked, sections=sections(),
                 count=count, before=asking.before(found.answers, each), source=_cited(each.source),
                 is_exact="exact" in request.query_params)
 
@@ -227,7 +233,7 @@ def _screening(request: Request, found: Assessment, status: int = 200, **form: A
     screened, cleared = assessments.screened(found), (found.choices or {}).get("cleared")
     causes = {each.id: _causes(found, each) for each in screened.findings if each.kind != "not_asked"}
     return page(request, "assessment/screening.html.j2", status, **{
-        **_about(found), "screening": screened, "causes": causes, "words": report_texts()["screening"],
+        **_headed(request, found), "screening": screened, "causes": causes, "words": report_texts()["screening"],
         "cited": {each.id: _cited(each.source) for each in screened.findings}, "net": table("red_flags")["safety_net"],
         "forbidden": table("contraindications")["forbiddable"], "doctor": assessments.doctor_first(found, screened),
         "open_grave": assessments.not_asked(found, screened), "cleared": cleared,
@@ -238,15 +244,15 @@ def _screening(request: Request, found: Assessment, status: int = 200, **form: A
 
 def _causes(found: Assessment, finding: Finding) -> list[Question]:
     """The questions whose answers lead to a finding: without one of them it would not be there."""
-    return [each for each in questions() if each.use in ("safety", "forecast")
-            and answer_to(found.answers, each) is not None and finding.id not in _found_without(found, each)]
+    given = (each for each in questions() if answer_to(found.answers, each) is not None)
+    return [each for each in given if (finding.id, finding.kind) not in _found_without(found, each)]
 
 
-def _found_without(found: Assessment, each: Question) -> set[str]:
+def _found_without(found: Assessment, each: Question) -> set[tuple[str, str]]:
     try:
-        return {one.id for one in screen(check(placed(found.answers, each, None))).findings}
+        return {(one.id, one.kind) for one in screen(check(placed(found.answers, each, None))).findings}
     except InputError:  # another answer rests on this one
-        return {one.id for one in assessments.screened(found).findings}
+        return {(one.id, one.kind) for one in assessments.screened(found).findings}
 
 
 def _explains(found: Assessment, each: Question) -> bool:

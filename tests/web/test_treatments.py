@@ -66,7 +66,8 @@ def logged(database: Database, world: World, name: str = "amy") -> str:
     with database.write(Actor(actor=world.people["ann"])) as store:
         row = Treatment(id=new_id(), patient_id=world.patients[name], created_by=world.people["ann"],
                         day=datetime.date.today(), plan_id=None,
-                        details={"stimulation": "manual", "retention_minutes": 30, "points": ["local"], "insertions": 8})
+                        details={"stimulation": "manual", "retention_minutes": 30, "points": ["local"],
+                                 "insertions": 8})
         store.add(row)
     return row.id
 

@@ -143,6 +143,7 @@ def _flat(content: Mapping[str, Any], path: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             flat |= _flat(value, name)
         elif value not in (None, "", []):
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if isinstance(value, str) else f"{value:.10g}" if isinstance(value, float) else json.dumps(
+                value, ensure_ascii=False)
             flat[name] = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
     return flat

@@ -174,7 +174,7 @@ on("htmx:afterSettle", (event) => {
   else if (held && document.activeElement === document.body) focus(place.querySelector("h1, h2, h3") ?? place);
 });
 on("htmx:beforeRequest", (event) => event.detail.target?.setAttribute?.("aria-busy", "true"));
-on("htmx:afterRequest", (event) => event.detail.target?.removeAttribute?.("aria-busy"));
+on("htmx:afterRequest", (event) => (event.detail.requestConfig?.target ?? event.detail.target)?.removeAttribute?.("aria-busy"));
 for (const kind of ["htmx:sendError", "htmx:timeout"]) on(kind, (event) => saving(event) || notice(notices().dataset.unreachable));
 
 // A page that the browser kept may show what is no longer so, and carry an old version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,13 @@ def ways(app: FastAPI) -> list[Way]:
     """Every method of every route."""
     return [Way(route.name or "", method, route.path or "", isinstance(route.original_route, APIRoute))
             for route in iter_route_contexts(app.router.routes) for method in sorted(route.methods or {"GET"})]
+
+
+def path_of(way: Way, ids: Mapping[str, str]) -> str:
+    """The address of a way, with ids in its braces."""
+    missing = set(way.parameters) - set(ids)
+    assert not missing, f"{way.path}: filled.py has no {missing}"
+    return re.sub(r"{(\w+)(:\w+)?}", lambda name: ids[name[1]], way.path)
 
 
 def route_of(app: FastAPI, path: str, method: str = "GET") -> str:

@@ -34,6 +34,8 @@ WORDS = {"name": "Quillfeather", "number": "MRN77421X", "contact": "quill-post",
          "event_words": "wormwoodevent", "alert_words": "foxglovesign", "why": "yarrowreason"}
 """Marks; each stands once for each patient, with the patient's short name behind it."""
 SCORES = {"NRS": 6.125, "RMDQ": 11.375}
+FILL_IN = {"code": "0" * 22, "question": "fever", "id": "cms_ncd_30_3_3"}
+"""What stands in a path and is nobody's."""
 LINK_CODE = "40271593"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +24,8 @@ from deqi.web.store.database import Database
 from deqi.web.store.tables import Token
 
 from .conftest import ROLES, World
-from .crawl import Way, ways
-from .filled import browsers, fill, token_of
+from .crawl import Way, path_of, ways
+from .filled import FILL_IN, browsers, fill, token_of
 from .stub import StubEngine
 
 pytestmark = pytest.mark.parametrize("template", ["sqlite"], indirect=True, scope="session")
@@ -34,8 +33,6 @@ RULES: dict[str, dict[str, Any]] = shipped(Path(web.__file__).with_name("permiss
 SCOPES = ("compute", "records:read", "records:write")
 OPEN_PATHS = {"/static/consult.css", "/static"}
 """Answered before the guard: files that are the same for everybody."""
-FILL_IN = {"code": "0" * 22, "question": "fever", "id": "cms_ncd_30_3_3"}
-"""What stands in a path and is nobody's."""
 KEEPS = {"tailored": {"consultations", "revisions", "audit"}}
 """What a GET may add to: `tailored` keeps the proposal that a POST asked for, once it is there."""
 SCORE = {"day": "2026-03-09", "outcome": "NRS", "value": 5}
@@ -43,8 +40,9 @@ SESSION = {"stimulation": "manual", "retention_minutes": 30}
 EVENT = {"kind": "bleeding", "severity": "mild", "treated": "no", "relation": "possible", "outcome": "recovered"}
 SLIDERS = {"needles": "manual", "sessions": "8", "per_week": "1", "minutes": "30", "points": "both"}
 BODIES: dict[str, dict[str, Any]] = {
-    "alert_done": {"done": "seen"}, "answer": {"answer": "no", "before": "null"}, "assessment_rest": {"section": "conditions"}, "options_try": SLIDERS,
-    "options_keep": SLIDERS, "api_score_change": SCORE,
+    "alert_done": {"done": "seen"}, "answer": {"answer": "no", "before": "null"},
+    "assessment_rest": {"section": "conditions"}, "options_try": SLIDERS, "options_keep": SLIDERS,
+    "api_score_change": SCORE,
     "api_treatment_change": {"day": "2026-03-09", "details": SESSION},
     "api_event_change": {"day": "2026-03-09", "details": EVENT},
     "screening_cleared": {"by": "a doctor", "day": "2026-03-09", "words": "no more"}}
@@ -89,10 +87,7 @@ class Site:
         told = {**self.records[record], **FILL_IN}
         if nested:
             told |= {key: value for key, value in self.records[nested].items() if key != "patient"}
-        path = way.path
-        for name in way.parameters:
-            assert name in told, f"{way.path}: filled.py has no {name}"
-            path = re.sub(rf"{{{name}(:\w+)?}}", told[name], path)
+        path = path_of(way, told)
         form = caller.csrf if csrf is None else csrf
         sent: dict[str, Any] = {}
         body = BODIES.get(way.name, {})

@@ -172,7 +172,7 @@ def finish(request: Request, assessment: Id, caller: Who, database: Store) -> Re
     with database.write(caller) as store:
         found = _the_assessment(store, caller, assessment)
         assessments.finish(store, found, caller.account)
-    if assessments.open_to_options(found) is None and _exists(request, "options"):
+    if assessments.open_to_options(found) is None:
         return _to(request, found, "options")
     return RedirectResponse(str(request.app.url_path_for("patient", patient=caller.patient_id)), 303)
 
@@ -272,10 +272,6 @@ def _problems(form: Mapping[str, str]) -> dict[str, str]:
 
 def _cited(source: str) -> str:
     return fact(source).citation() if exists(source) else source
-
-
-def _exists(request: Request, name: str) -> bool:
-    return any(getattr(route, "name", None) == name for route in request.app.routes)
 
 
 def _url(request: Request, found: Assessment, name: str, **more: str) -> str:

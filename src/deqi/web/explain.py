@@ -22,7 +22,7 @@ from ..theories.fit import fitted_values
 from ..theories.laboratory import batches, lay
 from ..theories.statistics import Course
 
-LAID = 256
+LAID = 32
 """Grids of sessions that are kept before all are let go."""
 
 FAINT = 1e-6
@@ -111,8 +111,12 @@ def explain(told: Mapping[str, Any]) -> dict[str, Any]:
     """
     chosen = choices_of(told)
     minutes, courses = _session(chosen)
-    series = [row | {"absent": row["theory"] in chosen.without} | {name: values[row["id"]] for name, values in
-                                                                    courses.items()} for row in table()["series"]]
+    series = []
+    for row in table()["series"]:
+        absent, own = row["theory"] in chosen.without, {name: values[row["id"]] for name, values in courses.items()}
+        if absent and row.get("rests"):
+            own["as_chosen"] = own["as_chosen"][:1] * len(minutes)
+        series.append({key: row[key] for key in ("id", "theory", "name", "unit", "says")} | {"absent": absent} | own)
     return {"choices": asdict(chosen), "minutes": minutes, "session_ends": chosen.minutes, "series": series,
             "weeks": list(range(table()["weeks"] + 1)), "course": _course(chosen), "accepted": table()["choices"],
             "status": table()["status"], "note": table()["note"]}

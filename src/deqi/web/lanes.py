@@ -8,7 +8,7 @@ import queue
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass
@@ -60,6 +60,7 @@ class Lane:
         patience: seconds that a caller waits in all.
         niceness: by how much the process gives way to others.
         after: a lane that is started first, so that this one finds its functions compiled.
+        target: what the process runs; `work` if None.
 
     Attributes:
         compiler: a lane that is warm in all; while idle, this one loads what that one compiled.
@@ -68,12 +69,13 @@ class Lane:
     compiler: Lane | None = None
 
     def __init__(self, name: str, cache: Path, *, places: int, seconds: float, patience: float, niceness: int = 0,
-                 after: Lane | None = None):
+                 after: Lane | None = None, target: Callable[..., None] | None = None):
+        self._target = target or work
         self.name, self.cache, self.seconds, self.patience = name, cache, seconds, patience
         self.niceness, self.after = niceness, after
-        self._waiting: queue.Queue[Job | None] = queue.Queue(places)
+        self._waiting: queue.Queue[Job] = queue.Queue(places)
         self._ready, self._closed = Event(), Event()
-        self._usual, self._step, self._can_get_warmer = 0.2, 0, True
+        self._usual, self._step, self._can_get_warmer, self._stuck = 0.2, 0, True, False
         self._process: Any = None
         self._pipe: Connection | None = None
         self._thread = Thread(target=self._serve, name=f"deqi-{name}", daemon=True)
@@ -131,9 +133,7 @@ class Lane:
             self._thread.join()
         self._kill()
         while not self._waiting.empty():
-            job = self._waiting.get_nowait()
-            if job is not None:
-                job.answer.cancel()
+            self._waiting.get_nowait().answer.cancel()
 
     def _wait(self) -> int:
         return max(1, ceil(self._usual * self._waiting.qsize()))
@@ -143,13 +143,13 @@ class Lane:
             if self._closed.is_set():
                 return
         while not self._closed.is_set():
-            if self._alive() or self._begin():
-                try:
-                    job = self._waiting.get(timeout=LOOK_SECONDS)
-                except queue.Empty:
-                    job = self._warming()
-            else:
-                job = self._waiting.get()  # it does not start by itself: try again when somebody asks
+            if not self._alive() and not self._stuck:
+                self._begin()
+            job: Job | None
+            try:
+                job = self._waiting.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                job = None if self._stuck else self._warming()
             if job is not None and job.answer.set_running_or_notify_cancel():
                 self._answer(job)
 
@@ -195,23 +195,24 @@ class Lane:
         return self._process is not None and self._process.is_alive()
 
     def _begin(self) -> bool:
-        """Start a process and wait until it is warm."""
+        """Start a process and wait until it is warm; one that fails is started again when somebody asks."""
         self._kill()
         spawn = get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=work, args=(theirs, self.name, str(self.cache), self.niceness),
+        self._process = spawn.Process(target=self._target, args=(theirs, self.name, str(self.cache), self.niceness),
                                       name=f"deqi-{self.name}", daemon=True)
         try:
             self._process.start()
             theirs.close()
             if not self._closed.is_set() and self._pipe.poll(START_SECONDS):
                 self._pipe.recv_bytes()
-                self._step, self._can_get_warmer = 0, True
+                self._step, self._can_get_warmer, self._stuck = 0, True, False
                 self._ready.set()
                 return True
         except (EOFError, OSError):
             pass
         self._kill()
+        self._stuck = True
         return False
 
     def _kill(self) -> None:
@@ -235,7 +236,7 @@ def _settle(answer: Future[Any], told: Mapping[str, Any]) -> None:
 
 
 def work(pipe: Connection, lane: str, cache: str, niceness: int) -> None:
-    """What a process does: get warm, then answer one job after the other until the pipe closes.
+    """What a process does: get warm, then serve.
 
     Messages are JSON both ways, so that nothing but plain data crosses. Of an error that nobody foresaw only its kind
     and place are told: its words may hold what a patient said.
@@ -248,19 +249,24 @@ def work(pipe: Connection, lane: str, cache: str, niceness: int) -> None:
     Path(cache).mkdir(mode=0o700, parents=True, exist_ok=True)
     from . import quick
 
+    quick.warm()
+    for step in range(len(quick.STEPS) if lane == "long" else 0):
+        quick.get_warmer(step)
+    serve(pipe, quick.JOBS)
+
+
+def serve(pipe: Connection, jobs: Mapping[str, Callable[..., Any]]) -> None:
+    """Say that the process is ready, then answer one job after the other until the pipe closes."""
     try:
-        quick.warm()
-        for step in range(len(quick.STEPS) if lane == "long" else 0):
-            quick.get_warmer(step)
         pipe.send_bytes(b"ready")
         while True:
             name, arguments = json.loads(pipe.recv_bytes())
-            pipe.send_bytes(_told(quick.JOBS[name], arguments))
+            pipe.send_bytes(_told(jobs[name], arguments))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(0)
 
 
-def _told(job: Any, arguments: Mapping[str, Any]) -> bytes:
+def _told(job: Callable[..., Any], arguments: Mapping[str, Any]) -> bytes:
     told: dict[str, Any]
     try:
         return json.dumps({"result": job(**arguments)}, allow_nan=False).encode()

@@ -164,6 +164,8 @@ def shown(answer: Any, each: Question, words: Words) -> str:
             return ""
         case bool():
             return str(words["yes"] if answer else words["no"])
+        case float():
+            return f"{answer:g}"
         case list() if each.type == "list":
             return ", ".join(each.choices.get(name, str(name)) for name in answer) or str(words["none"])
         case list() if each.type == "scores":

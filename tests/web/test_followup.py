@@ -19,6 +19,7 @@ from deqi.web.store.tables import Alert, Plan, Score, new_id
 
 from .conftest import World, enter
 from .planned import begun, plan
+from .stub import StubEngine
 
 BEGAN = datetime.date(2026, 1, 5)
 
@@ -114,6 +115,18 @@ def test_what_was_thought_then_stands_beside_what_is_thought_now(client: TestCli
     for text in (fragment, whole):
         assert "48 of 100 people like this" in text and "31 of 100" in text and "Thought then" in text
         assert "small" in text
+
+
+def test_where_no_forecast_can_be_made_the_reason_is_told(client: TestClient, database: Database, world: World,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise InputError("outside the people studied", field="age", found=9, accepted="18 or older")
+
+    monkeypatch.setattr(StubEngine, "forecast", refuse)
+    begun(world, database, 7, [(2, 5)])
+    enter(client, database, world.people["ann"])
+    answer = client.get(f"/patients/{world.patients['amy']}/followup/now", headers={"hx-request": "true"})
+    assert answer.status_code == 200 and "outside the people studied" in answer.text
 
 
 def add(client: TestClient, patient: str, csrf: str, **given: str) -> int:

@@ -27,7 +27,7 @@ from ..store.trail import names
 from .merging import merge, version_in
 
 router = APIRouter()
-Id = Annotated[str, Path(max_length=32)]
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 FIELDS = ("day", "outcome", "value")
 FORECAST_WEEKS = 26
 PREVIEWED = 200
@@ -49,7 +49,10 @@ def followup_now(request: Request, patient: Id, caller: Who, database: Store) ->
         pain = kept.pain_since(plan, kept.scores_of(store, caller.patient_id)) if plan is not None else []
     if plan is None or mapping is None:
         raise Refused(404, "no_record")
-    context = _renewed(request, plan, mapping, pain)
+    try:
+        context: dict[str, Any] = {"problem": None} | _renewed(request, plan, mapping, pain)
+    except InputError as error:
+        context = {"problem": error}
     template = "followup/_now.html.j2" if "hx-request" in request.headers else "followup/now.html.j2"
     return page(request, template, patient=caller.patient_id, plan=plan, **context)
 

@@ -24,7 +24,7 @@ from ..store.scores import checked
 from ..store.tables import Link, Person
 
 router = APIRouter()
-Id = Annotated[str, Path(max_length=32)]
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 COOKIE = "deqi-link"
 TRIES = parse("20/minute")
 """Of a code, from one address."""

@@ -14,7 +14,7 @@ from ..store.tables import Person
 from ..store.trail import PAGE, lines_of, names, without_health
 
 router = APIRouter()
-Id = Annotated[str, Path(max_length=32)]
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Before = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 
 

@@ -25,7 +25,7 @@ from ..store.trail import names
 from .merging import merge, version_in
 
 router = APIRouter()
-Id = Annotated[str, Path(max_length=32)]
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 MAIN = ("session", "stimulation", "points", "point_names", "insertions", "depth", "retention_minutes", "frequency_hz",
         "milliamps", "response_obtained", "variation", "note")
 """Fields of a session that the page shows open; the others stand behind a heading, filled in already."""
@@ -256,10 +256,10 @@ def _labels(request: Request, record: str) -> dict[str, str]:
 
 
 def _choices_of(request: Request) -> Callable[[stricta.Field], list[tuple[str, str]]]:
-    words = texts(locale_of(request).language)["stricta"]
+    record = texts(locale_of(request).language)["stricta"]
 
     def choices_of(field: stricta.Field) -> list[tuple[str, str]]:
-        known = words["kinds"] if field.id == "kind" else words["choices"][field.id]
+        known = record["kinds"] if field.id == "kind" else record["choices"][field.id]
         return [(choice, known[choice]) for choice in field.choices]
 
     return choices_of

@@ -164,6 +164,17 @@ def companions() -> dict[str, str]:
             for name, row in parts()[part]["choices"].items() if row["words"]}
 
 
+@cache
+def _first_course(sentence: str) -> Course:
+    return plan_from(sentence).courses[0]
+
+
+@cache
+def _needles(part: str, name: str) -> Course:
+    """Needles with one choice that is not the usual one."""
+    return (Sliders(needles=name) if part == "mode" else Sliders(points=name)).plan.courses[0]
+
+
 def _words(part: str, name: str) -> str:
     return str(parts()[part]["choices"][name]["words"])
 
@@ -178,7 +189,7 @@ def _mode(needles: Needling) -> str:
     modes = [name for name in parts()["mode"]["choices"] if name.startswith("electro")]
 
     def far(name: str) -> tuple[bool, float]:
-        course = Sliders(needles=name).plan.courses[0]
+        course = _needles("mode", name)
         assert isinstance(course, Needling)
         return len(course.frequency_hz) != len(needles.frequency_hz), abs(max(course.frequency_hz) - max(
             needles.frequency_hz))
@@ -189,7 +200,7 @@ def _mode(needles: Needling) -> str:
 def _points(needles: Needling) -> str:
     """The kind of points that is nearest: the same classes, and then the same depth and response sought."""
     def far(name: str) -> tuple[bool, bool]:
-        course = Sliders(points=name).plan.courses[0]
+        course = _needles("points", name)
         assert isinstance(course, Needling)
         return course.points != needles.points, (course.depth, course.de_qi) != (needles.depth, needles.de_qi)
 
@@ -198,7 +209,7 @@ def _points(needles: Needling) -> str:
 
 def _companion(course: Course) -> str | None:
     """The companion that a course is, or the nearest of its kind."""
-    found = [(name, plan_from(words).courses[0]) for name, words in companions().items()]
+    found = [(name, _first_course(words)) for name, words in companions().items()]
     near = [(other.with_practitioner != course.with_practitioner,
              abs(other.schedule.times_per_week - course.schedule.times_per_week), name)
             for name, other in found if other.care == course.care]

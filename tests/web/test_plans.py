@@ -1,0 +1,192 @@
+"""Plans: what is proposed and kept, what is agreed on and by whom, and what the patient takes home."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from deqi.errors import DeqiError
+from deqi.web.store.audit import Actor
+from deqi.web.store.database import Database
+from deqi.web.store.tables import Assessment, Consultation, Plan
+
+from .conftest import World, enter
+from .stub import STORED, Done
+from .test_options import HX, asked
+
+NEEDLES = "acupuncture 30 min twice a week for 5 weeks"
+WALKING = "walking 30 min 5 times a week for 12 weeks"
+
+
+def agree(client: TestClient, csrf: str, at: str, plan: str = NEEDLES, **more: str) -> Any:
+    return client.post(f"{at}/plan/agree", data={"csrf": csrf, "plan": plan, "began": "2026-03-04", "seen": "", **more})
+
+
+def plans(database: Database) -> list[Plan]:
+    with database.read() as store:
+        return list(store.query(Plan).order_by(Plan.created_at))
+
+
+class Slow(Done):
+    """A consultation that takes its time."""
+
+    def result(self) -> dict[str, Any]:
+        if not self.found:
+            raise DeqiError("it took too long")
+        return super().result()
+
+
+def test_a_proposal_is_made_once_waited_for_and_kept(app: FastAPI, client: TestClient, database: Database,
+                                                     world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    made: list[Slow] = []
+    app.state.engine.submit_consult = lambda patient, seed=1: made.append(Slow(STORED, done=False)) or made[-1]
+    for _ in range(3):
+        assert client.post(f"{at}/tailored", data={"csrf": csrf}).status_code == 303
+    assert len(made) == 1
+    assert "being made" in client.get(f"{at}/tailored").text
+    assert client.get(f"{at}/tailored", headers=HX).status_code == 204
+    made[0].done = True
+    assert client.get(f"{at}/tailored", headers=HX).headers["hx-refresh"] == "true"
+    page = client.get(f"{at}/tailored").text
+    assert all(row["choice"] in page for row in STORED["tailored"]["reasons"]) and "hypothesis" in page
+    assert "3.5 of 100 points" in page
+    with database.read() as store:
+        assert store.query(Consultation).count() == 1
+    client.post(f"{at}/tailored", data={"csrf": csrf})
+    assert len(made) == 1
+
+
+def test_a_proposal_that_fails_is_told_and_can_be_tried_again(app: FastAPI, client: TestClient, database: Database,
+                                                              world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    app.state.engine.submit_consult = lambda patient, seed=1: Slow({})
+    client.post(f"{at}/tailored", data={"csrf": csrf})
+    page = client.get(f"{at}/tailored").text
+    assert "it took too long" in page and f'action="{at}/tailored"' in page
+
+
+def test_other_answers_make_a_proposal_out_of_date(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    client.post(f"{at}/tailored", data={"csrf": csrf})
+    assert "answers have changed" not in client.get(f"{at}/tailored").text
+    with database.write(Actor()) as store:
+        row = store.get(Assessment, at.rpartition("/")[2])
+        assert row is not None
+        row.answers = {"patient": row.answers["patient"] | {"age": 51}}
+    page = client.get(f"{at}/tailored").text
+    assert "answers have changed" in page and "Agree on this" not in page
+
+
+def test_the_report_may_only_show_itself_and_is_nobody_elses(client: TestClient, database: Database, world: World
+                                                             ) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    client.post(f"{at}/tailored", data={"csrf": csrf})
+    links = re.findall(r'href="(/patients/[^"]*/(?:report|letter))"', client.get(f"{at}/tailored").text)
+    assert len(links) == 2
+    for address in links:
+        answer = client.get(address)
+        policy = answer.headers["content-security-policy"]
+        assert answer.status_code == 200 and "default-src 'none'" in policy and "sandbox" in policy
+        assert "script" not in policy
+    enter(client, database, world.people["bob"])
+    for address in links:
+        own = address.replace(world.patients["amy"], world.patients["ben"])
+        assert client.get(address).status_code == client.get(own).status_code == 404
+
+
+def test_a_proposal_can_be_taken_as_sliders(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    plan = "\n".join(STORED["tailored"]["plan"])
+    assert client.post(f"{at}/options/take", data={"csrf": csrf, "plan": plan}).status_code == 303
+    with database.read() as store:
+        kept = store.get(Assessment, at.rpartition("/")[2]).choices["yours"]  # type: ignore[union-attr]
+    assert (kept["sessions"], kept["per_week"], kept["beside"]) == (6, 1, ["exercise.walking_5"])
+
+
+def test_what_is_agreed_on_is_kept_with_its_forecast(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    shown = client.post(f"{at}/plan", data={"csrf": csrf, "plan": f"{NEEDLES}\n{WALKING}"})
+    assert shown.status_code == 200 and not plans(database)
+    answer = agree(client, csrf, at, f"{NEEDLES}\n{WALKING}", note="ring on Friday")
+    plan = plans(database)[0]
+    assert answer.status_code == 303 and answer.headers["location"].endswith(plan.id)
+    assert (plan.state, plan.began, plan.baseline) == ("current", datetime.date(2026, 3, 4), 6)
+    assert plan.kinds == "needling exercise" and len(plan.sentences) == 2
+    assert {row["week"] for row in plan.forecast} >= {0, 12, 26} and plan.review and plan.provenance["seed"] == 1
+    assert plan.told["plan"]["benefit"] and plan.told["nothing"]["benefit"]
+    page = client.get(answer.headers["location"]).text
+    assert "18 Mar 2026" in page and "ring on Friday" in page and "STRICTA" in page
+
+
+def test_a_new_plan_ends_the_one_that_runs_and_says_why(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at)
+    first = plans(database)[0]
+    unaware = agree(client, csrf, at, WALKING)
+    assert unaware.status_code == 409 and len(plans(database)) == 1 and "meanwhile" in unaware.text
+    seen = f"{first.id}.{first.version}"
+    assert agree(client, csrf, at, WALKING, seen=seen).status_code == 422
+    assert agree(client, csrf, at, WALKING, seen=seen, why="no better").status_code == 303
+    old, new = plans(database)
+    assert (old.state, old.why_ended, new.state) == ("ended", "no better", "current") and old.ended >= old.began
+
+
+def test_two_who_agree_at_once_do_not_leave_two_plans(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    answers = [agree(client, csrf, at, plan).status_code for plan in (NEEDLES, WALKING)]
+    assert answers == [303, 409] and [plan.state for plan in plans(database)] == ["current"]
+
+
+def test_nothing_is_agreed_on_that_may_not_be(client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    at = asked(database, world, preferences={"needles": "refuses"})
+    assert agree(client, csrf, at).status_code == 422
+    assert agree(client, csrf, at, "swimming with whales").status_code == 422
+    for day in ("2026-03-01", "2036-01-01", "soon", ""):
+        assert agree(client, csrf, at, WALKING, began=day).status_code == 422
+    assert not plans(database)
+    assert agree(client, csrf, at, "nothing").status_code == 303
+    assert plans(database)[0].kinds == "nothing"
+
+
+def test_a_plan_ends_once_with_a_reason(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at)
+    plan = plans(database)[0]
+    end = f"/patients/{world.patients['amy']}/plans/{plan.id}/end"
+    assert client.post(end, data={"csrf": csrf, "version": plan.version, "why": " "}).status_code == 422
+    assert client.post(end, data={"csrf": csrf, "version": plan.version + 1, "why": "done"}).status_code == 409
+    assert client.post(end, data={"csrf": csrf, "version": plan.version, "why": "done"}).status_code == 303
+    assert client.post(end, data={"csrf": csrf, "version": plan.version + 1, "why": "again"}).status_code == 422
+    assert plans(database)[0].why_ended == "done"
+
+
+def test_the_patients_page_tells_both_directions_and_no_name(client: TestClient, database: Database, world: World
+                                                             ) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at, note="her name is Amy")
+    enter(client, database, world.people["cas"])
+    page = client.get(f"/patients/{world.patients['amy']}/plans/{plans(database)[0].id}/page").text
+    main = page[page.index("<main"):page.index("</main>")]
+    assert "Amy" not in main and "Amy" not in page[page.index("<title>"):page.index("</title>")]
+    better = STORED["options"][3]["benefit"]["improved_30pct"]["with"]
+    assert f"{better} get better with this plan and {100 - better} do not" in main
+    for words in ("Without more treatment", "3.5 of 100", "of 10,000", "emergency department", "data-print",
+                  "Wednesday, 18 March 2026"):
+        assert words in main, words
+    assert not re.search(r"hypothes|NRS|STRICTA|posterior|Shapley", main)
+
+
+def test_a_plan_is_found_only_in_its_own_record(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at)
+    plan = plans(database)[0].id
+    enter(client, database, world.people["bob"])
+    for patient in world.patients.values():
+        for end in ("", "/page"):
+            assert client.get(f"/patients/{patient}/plans/{plan}{end}").status_code == 404

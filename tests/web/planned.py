@@ -7,6 +7,8 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
 from deqi.web.store.tables import Plan, Score, new_id
@@ -14,6 +16,8 @@ from deqi.web.store.tables import Plan, Score, new_id
 from .conftest import World
 from .stub import STORED
 
+on_sqlite = pytest.mark.parametrize("template", ["sqlite"], indirect=True)
+"""For what a page says, which is the same on every store."""
 RULES: list[dict[str, Any]] = [
     {"week": 2, "session": 4, "carry_on": "your week's average is 4 or lower", "change": "it is 5: talk",
      "stop": "it is 6 or higher, or the treatment troubles you"},

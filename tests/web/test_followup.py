@@ -18,7 +18,7 @@ from deqi.web.store.database import Database
 from deqi.web.store.tables import Alert, Plan, Score, new_id
 
 from .conftest import World, enter
-from .planned import begun, plan
+from .planned import begun, on_sqlite, plan
 from .stub import StubEngine
 
 BEGAN = datetime.date(2026, 1, 5)
@@ -95,6 +95,7 @@ def test_the_patient_as_of_the_last_score_has_the_whole_past(client: TestClient,
         (-4.0, 6.0), (-2.0, 5.0), (round(-asked, 3), 6.0)}
 
 
+@on_sqlite
 def test_the_page_says_stop_with_dates_and_a_way_to_end(client: TestClient, database: Database, world: World) -> None:
     begun(world, database, 7, [(2, 5), (6.5, 6)])
     enter(client, database, world.people["ann"])
@@ -105,6 +106,7 @@ def test_the_page_says_stop_with_dates_and_a_way_to_end(client: TestClient, data
     assert "no better than" not in client.get(f"/patients/{world.patients['ben']}/followup").text
 
 
+@on_sqlite
 def test_what_was_thought_then_stands_beside_what_is_thought_now(client: TestClient, database: Database, world: World
                                                                ) -> None:
     begun(world, database, 7, [(2, 5), (6.5, 6)])
@@ -117,6 +119,7 @@ def test_what_was_thought_then_stands_beside_what_is_thought_now(client: TestCli
         assert "small" in text
 
 
+@on_sqlite
 def test_where_no_forecast_can_be_made_the_reason_is_told(client: TestClient, database: Database, world: World,
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -173,6 +176,7 @@ def test_two_who_correct_one_score_at_once_are_told_and_nothing_is_lost(
         assert row is not None and (row.value, row.version, row.day) == (3.0, 3, datetime.date(2026, 4, 1))
 
 
+@on_sqlite
 def test_a_score_changed_meanwhile_is_not_taken_out(client: TestClient, database: Database, world: World) -> None:
     patient, score = world.patients["amy"], stored(database, world)
     csrf = enter(client, database, world.people["ann"])
@@ -183,6 +187,7 @@ def test_a_score_changed_meanwhile_is_not_taken_out(client: TestClient, database
         assert store.get(Score, score) is None
 
 
+@on_sqlite
 def test_a_score_is_reached_through_its_own_patient_only(client: TestClient, database: Database, world: World) -> None:
     others = stored(database, world, "ben")
     csrf = enter(client, database, world.people["ann"])
@@ -216,6 +221,7 @@ def test_a_file_is_shown_first_and_then_taken_in_whole(client: TestClient, datab
     assert client.post(take, data={"csrf": csrf, "rows": rows}).status_code == 303 and count(database) == 3
 
 
+@on_sqlite
 def test_a_file_with_a_bad_line_brings_nothing_in(client: TestClient, database: Database, world: World) -> None:
     csrf = enter(client, database, world.people["ann"])
     for content, said in ((b"day,outcome,value\n2026-04-02,NRS,4\n2026-04-01,NRS,11\n", "line 3, value"),
@@ -225,6 +231,7 @@ def test_a_file_with_a_bad_line_brings_nothing_in(client: TestClient, database: 
     assert count(database) == 0
 
 
+@on_sqlite
 def test_another_score_of_the_same_day_stops_the_whole_file(client: TestClient, database: Database, world: World
                                                            ) -> None:
     patient, csrf = world.patients["amy"], enter(client, database, world.people["ann"])
@@ -237,6 +244,7 @@ def test_another_score_of_the_same_day_stops_the_whole_file(client: TestClient, 
     assert client.post(take, data={"csrf": csrf, "rows": sent}).status_code == 422 and count(database) == 1
 
 
+@on_sqlite
 def test_rows_that_the_browser_changed_are_refused(client: TestClient, database: Database, world: World) -> None:
     csrf = enter(client, database, world.people["ann"])
     take = f"/patients/{world.patients['amy']}/scores-import/take"
@@ -251,6 +259,7 @@ def test_rows_that_the_browser_changed_are_refused(client: TestClient, database:
     assert count(database) == 0
 
 
+@on_sqlite
 def test_warning_signs_stay_until_a_clinician_says_what_was_done(client: TestClient, database: Database, world: World
                                                                 ) -> None:
     patient = world.patients["amy"]

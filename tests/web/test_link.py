@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import re
 
+import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select
@@ -15,7 +17,14 @@ from deqi.web.store.database import Database
 from deqi.web.store.tables import AdverseEvent, Alert, Entry, Link, Score, now
 
 from .conftest import World, enter
-from .planned import begun
+from .planned import begun, on_sqlite
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost of a hash is not what is tested here."""
+    monkeypatch.setattr(links, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
 
 GOOD = {"signs": "none", "pain": "4", "kind": "nothing"}
 
@@ -44,6 +53,7 @@ def send(client: TestClient, link: str, csrf: str, **given: object) -> tuple[int
     return answer.status_code, answer.text
 
 
+@on_sqlite
 def test_the_practice_sees_the_code_once(client: TestClient, database: Database, world: World) -> None:
     csrf = enter(client, database, world.people["ann"])
     url = f"/patients/{world.patients['amy']}/link"
@@ -75,6 +85,7 @@ def test_what_a_patient_tells_is_kept_as_theirs(client: TestClient, database: Da
     assert send(client, link, csrf)[0] == 401  # sent once, the page is closed
 
 
+@on_sqlite
 def test_warning_signs_are_told_at_once_even_where_the_rest_is_missing(client: TestClient, database: Database,
                                                                       world: World) -> None:
     link, code = made(database, world)
@@ -87,6 +98,7 @@ def test_warning_signs_are_told_at_once_even_where_the_rest_is_missing(client: T
         assert store.scalar(select(Score)) is None
 
 
+@on_sqlite
 def test_an_unanswered_warning_sign_is_never_no(client: TestClient, database: Database, world: World) -> None:
     link, code = made(database, world)
     csrf = let_in(client, link, code)
@@ -96,6 +108,7 @@ def test_an_unanswered_warning_sign_is_never_no(client: TestClient, database: Da
     assert send(client, link, csrf)[0] == 200
 
 
+@on_sqlite
 def test_a_score_that_the_practice_entered_today_stays(client: TestClient, database: Database, world: World) -> None:
     with database.write(Actor()) as store:
         store.add(Score(patient_id=world.patients["amy"], created_by=world.people["ann"], outcome="NRS", value=8,
@@ -106,6 +119,7 @@ def test_a_score_that_the_practice_entered_today_stays(client: TestClient, datab
         assert store.scalars(select(Score)).one().value == 8
 
 
+@on_sqlite
 def test_a_patient_may_correct_their_own_score_of_the_day(client: TestClient, database: Database, world: World) -> None:
     link, code = made(database, world)
     for pain in ("6", "2"):
@@ -131,11 +145,13 @@ def test_five_wrong_codes_close_the_page_also_to_the_right_one_and_twenty_for_go
         assert row is not None and row.revoked_at is not None
 
 
+@on_sqlite
 def test_many_tries_from_one_address_have_to_wait(client: TestClient) -> None:
     found = [client.post(f"/p/{'0' * 32}", data={"code": "1"}).status_code for _ in range(21)]
     assert found[:20] == [401] * 20 and found[20] == 429
 
 
+@on_sqlite
 def test_unknown_ended_and_revoked_pages_say_the_same(client: TestClient, database: Database, world: World) -> None:
     link, code = made(database, world)
     told = []
@@ -155,6 +171,7 @@ def test_unknown_ended_and_revoked_pages_say_the_same(client: TestClient, databa
     assert told[0] == told[1] == told[2] and told[0][0] == 401
 
 
+@on_sqlite
 def test_pages_name_nobody_and_a_cookie_opens_one_page_only(client: TestClient, database: Database, world: World
                                                            ) -> None:
     link, code = made(database, world)
@@ -171,6 +188,7 @@ def test_pages_name_nobody_and_a_cookie_opens_one_page_only(client: TestClient, 
     assert client.get(f"/patients/{world.patients['amy']}").status_code in (303, 404)
 
 
+@on_sqlite
 def test_a_new_code_and_a_revoked_page_put_the_browser_out(client: TestClient, database: Database, world: World
                                                           ) -> None:
     link, code = made(database, world)
@@ -180,6 +198,7 @@ def test_a_new_code_and_a_revoked_page_put_the_browser_out(client: TestClient, d
     assert client.post(f"/p/{link}", data={"code": code}).status_code == 401
 
 
+@on_sqlite
 def test_half_an_hour_after_the_code_the_page_is_closed(client: TestClient, database: Database, world: World) -> None:
     link, code = made(database, world)
     csrf = let_in(client, link, code)
@@ -190,6 +209,7 @@ def test_half_an_hour_after_the_code_the_page_is_closed(client: TestClient, data
     assert send(client, link, csrf)[0] == 401
 
 
+@on_sqlite
 def test_handing_the_device_over_signs_the_clinician_out(app: FastAPI, client: TestClient, database: Database,
                                                          world: World) -> None:
     enter(client, database, world.people["ann"])
@@ -201,6 +221,7 @@ def test_handing_the_device_over_signs_the_clinician_out(app: FastAPI, client: T
     assert client.get(f"/patients/{world.patients['amy']}/followup").headers["location"] == "/login"
 
 
+@on_sqlite
 def test_an_assistant_may_close_a_page_but_not_make_one(client: TestClient, database: Database, world: World) -> None:
     link, code = made(database, world)
     csrf = enter(client, database, world.people["cas"])

@@ -13,7 +13,7 @@ from deqi.web.store.database import Database
 from deqi.web.store.tables import AdverseEvent, Assessment, Person, Score, Treatment, new_id
 
 from .conftest import World, enter
-from .planned import begun, plan
+from .planned import begun, on_sqlite, plan
 
 TODAY = datetime.date.today()
 
@@ -47,6 +47,7 @@ def test_a_course_holds_the_scores_since_the_plan_began(client: TestClient, data
     assert found[0].clinician == world.people["ann"] and found[0].person == world.patients["amy"]
 
 
+@on_sqlite
 def test_few_people_are_told_as_counts_only(client: TestClient, database: Database, world: World) -> None:
     many(world, database, 9, "ann")
     enter(client, database, world.people["ann"])
@@ -55,6 +56,7 @@ def test_few_people_are_told_as_counts_only(client: TestClient, database: Databa
     assert "<svg" not in told
 
 
+@on_sqlite
 def test_one_sees_ones_own_and_totals_without_names(client: TestClient, database: Database, world: World) -> None:
     many(world, database, 11, "ann")
     many(world, database, 12, "bob")
@@ -66,6 +68,7 @@ def test_one_sees_ones_own_and_totals_without_names(client: TestClient, database
     assert "can be chance or the mix of patients" in told and "not what care did for them" in told
 
 
+@on_sqlite
 def test_totals_that_would_tell_of_few_others_are_not_shown(client: TestClient, database: Database, world: World
                                                            ) -> None:
     many(world, database, 12, "ann")
@@ -75,6 +78,7 @@ def test_totals_that_would_tell_of_few_others_are_not_shown(client: TestClient, 
     assert "12 scores" in told and "21 scores" not in told and "taking yours away" in told
 
 
+@on_sqlite
 def test_missing_scores_are_counted_and_bound_the_share(client: TestClient, database: Database, world: World) -> None:
     many(world, database, 12, "ann")
     begun(world, database, 20, [(2, 5)])
@@ -99,11 +103,13 @@ def test_harms_are_counted_in_sessions_and_patients(client: TestClient, database
 
 
 @pytest.mark.parametrize("name", ["cas", "dan"])
+@on_sqlite
 def test_who_does_not_treat_sees_no_outcomes(client: TestClient, database: Database, world: World, name: str) -> None:
     enter(client, database, world.people[name])
     assert client.get("/practice").status_code == 403
 
 
+@on_sqlite
 def test_another_week_may_be_asked_for(client: TestClient, database: Database, world: World) -> None:
     enter(client, database, world.people["ann"])
     assert "6 weeks after" in client.get("/practice?week=6").text

@@ -14,6 +14,7 @@ from deqi.web.store.database import Database
 from deqi.web.store.tables import AdverseEvent, Assessment, Score, new_id
 
 from .conftest import World, enter
+from .planned import on_sqlite
 
 DAY = datetime.date(2026, 4, 1)
 
@@ -49,6 +50,7 @@ def test_a_change_shows_before_and_after_and_a_deletion_what_was_there(
     assert "Cas" in told and "took out: score" in told and "<del>" in told
 
 
+@on_sqlite
 def test_of_a_document_only_the_changed_parts_are_shown(client: TestClient, database: Database, world: World) -> None:
     with database.write(Actor(actor=world.people["ann"])) as store:
         row = store.get(Assessment, world.assessments["amy"])
@@ -73,6 +75,7 @@ def test_the_trail_comes_page_by_page(client: TestClient, database: Database, wo
     assert seen == whole and len(seen) >= 4
 
 
+@on_sqlite
 def test_only_those_who_treat_see_a_records_trail(client: TestClient, database: Database, world: World) -> None:
     url = f"/patients/{world.patients['amy']}/trail"
     for name, status in (("ann", 200), ("cas", 403), ("bob", 404), ("dan", 403)):

@@ -13,7 +13,7 @@ from deqi.web.store.database import Database
 from deqi.web.store.tables import AdverseEvent, Treatment, new_id
 
 from .conftest import World, enter
-from .planned import begun
+from .planned import begun, on_sqlite
 
 TODAY = datetime.date.today().isoformat()
 SESSION = {"day": TODAY, "session": "1", "stimulation": "manual", "retention_minutes": "30"}
@@ -30,6 +30,7 @@ def value_of(page: str, field: str) -> str:
     return found[1]
 
 
+@on_sqlite
 def test_a_session_is_filled_in_from_the_plan_and_then_from_the_session_before(
         client: TestClient, database: Database, world: World) -> None:
     plan = begun(world, database, 3)
@@ -50,6 +51,7 @@ def test_a_session_is_filled_in_from_the_plan_and_then_from_the_session_before(
                            "insertions": 12, "note": "n"}
 
 
+@on_sqlite
 def test_what_cannot_be_is_told_at_its_field_and_nothing_is_kept(client: TestClient, database: Database, world: World
                                                                 ) -> None:
     csrf = enter(client, database, world.people["ann"])
@@ -103,6 +105,7 @@ def test_a_session_taken_out_leaves_its_events(client: TestClient, database: Dat
         assert store.scalars(select(AdverseEvent)).one().treatment_id is None
 
 
+@on_sqlite
 def test_a_serious_event_says_what_to_do_and_whom_to_tell(client: TestClient, database: Database, world: World) -> None:
     csrf = enter(client, database, world.people["cas"])
     url = f"/patients/{world.patients['amy']}/events/new"
@@ -113,6 +116,7 @@ def test_a_serious_event_says_what_to_do_and_whom_to_tell(client: TestClient, da
     assert client.post(url, data={**SERIOUS, "csrf": csrf, "outcome": "fatal"}).status_code == 422
 
 
+@on_sqlite
 def test_what_a_patient_reported_counts_as_looked_at_once_it_is_completed(
         client: TestClient, database: Database, world: World) -> None:
     patient = world.patients["amy"]
@@ -132,6 +136,7 @@ def test_what_a_patient_reported_counts_as_looked_at_once_it_is_completed(
     assert kept.details["reviewed"] is True and kept.details["reported_by"] == "patient"
 
 
+@on_sqlite
 def test_nothing_of_another_record_can_be_reached_or_tied_to_this_one(client: TestClient, database: Database,
                                                                      world: World) -> None:
     others, patient = logged(database, world, "ben"), world.patients["amy"]

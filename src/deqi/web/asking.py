@@ -9,9 +9,12 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
+from ..consult.answers import NUMBER
 from ..consult.instruments import Part, known
 from ..consult.intake import answer_to, counterpart, is_due, placed, unanswered
 from ..consult.questions import Question, question, questions
+from ..consult.rules import table
+from ..consult.wording import plain
 from ..errors import InputError
 from .catalogue import Words
 from .locale import Locale
@@ -67,6 +70,12 @@ class Asked:
         instrument = known()[self.question.id]
         total = instrument.total_part
         return instrument.parts if total is None or total in instrument.parts else (*instrument.parts, total)
+
+    @property
+    def also(self) -> dict[str, str]:
+        """What belongs to a choice, where one is a class of medicines."""
+        rows = table("contraindications")["medicines"] if self.question.id == "medicines" else ()
+        return {row["id"]: ", ".join(map(plain, row["also"])) for row in rows if row.get("also")}
 
     @property
     def scale(self) -> list[tuple[str, str]]:
@@ -264,14 +273,13 @@ def _number(text: str, fmt: Locale) -> str:
 
 
 def _plain(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return float(text) if NUMBER.fullmatch(text) else text
 
 
 def _loaded(form: FormData, key: str) -> Any:
     try:
-        return json.loads(str(form[key])[:LONGEST * 2])
+        loaded = json.loads(str(form[key])[:LONGEST * 2])
+        json.dumps(loaded, allow_nan=False)
+        return loaded
     except (KeyError, ValueError, RecursionError):
         raise InputError("not readable", field=key, accepted="the form as it was opened") from None

@@ -237,7 +237,7 @@ def _typed_scores(store: Session, patient_id: str, patient: Mapping[str, Any], d
     for row in patient.get("scores", ()):
         then = datetime.date.fromisoformat(row["date"]) if row.get("date") else (
             day + datetime.timedelta(days=round(7 * float(row["week"]))))
-        outcome = "NRS" if row["outcome"] == "VAS" else row["outcome"]
+        outcome = str(row["outcome"]).upper().replace("VAS", "NRS")
         if not any(name == outcome and abs((when - then).days) <= SAME_SCORE_DAYS for name, when in known):
             yield row
 

@@ -15,7 +15,7 @@ from deqi.errors import InputError
 from deqi.web.store import scores as kept
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import Alert, Plan, Score, new_id
+from deqi.web.store.tables import Alert, Plan, Score, Treatment, new_id
 
 from .conftest import World, enter
 from .planned import begun, on_sqlite, plan
@@ -32,24 +32,22 @@ def at(week: float) -> datetime.date:
     return BEGAN + datetime.timedelta(days=round(7 * week))
 
 
-@pytest.mark.parametrize(("today", "scores", "states"), [
-    (1.0, [], ["coming", "coming"]), (1.6, [], ["due", "coming"]), (3.0, [], ["due", "coming"]),
-    (3.2, [], ["overdue", "coming"]), (5.6, [], ["missed", "due"]), (7.2, [], ["missed", "overdue"]),
-    (1.6, [on(1.6, 5)], ["done", "coming"]), (9.0, [on(2.5, 5), on(8.5, 4)], ["done", "done"]),
-    (9.0, [on(2.5, 5)], ["done", "overdue"]), (3.2, [on(2.5, 11, "RMDQ")], ["overdue", "coming"]),
-    (3.2, [on(1.0, 5)], ["overdue", "coming"]),
-])
-def test_a_review_is_due_around_its_day_and_a_score_of_pain_alone_does_it(
-        today: float, scores: list[Score], states: list[str]) -> None:
-    found = kept.reviews(plan("p", "a", "c", BEGAN), scores, [], at(today))
-    assert [review.state for review in found] == states
-
-
-def test_a_review_after_a_session_follows_the_session_that_was_given() -> None:
-    treated = [BEGAN + datetime.timedelta(days=d) for d in (0, 7, 14, 21)]
-    held = plan("p", "a", "c", BEGAN)
-    assert [review.day for review in kept.reviews(held, [], treated, at(0))] == [treated[3], at(6)]
-    assert [review.day for review in kept.reviews(held, [], treated[:3], at(0))] == [at(2), at(6)]
+@on_sqlite
+def test_reviews_stand_with_their_dates_and_the_pain_that_was_reported(client: TestClient, database: Database,
+                                                                      world: World) -> None:
+    begun(world, database, 8, [(-1, 9), (1.6, 5)])
+    with database.write(Actor(actor=world.people["ann"])) as store:
+        plan_id = store.scalars(select(Plan.id)).one()
+        began = datetime.date.today() - datetime.timedelta(weeks=8)
+        store.add_all(Treatment(patient_id=world.patients["amy"], created_by=world.people["ann"], plan_id=plan_id,
+                                day=began + datetime.timedelta(days=3 * k), details={}) for k in range(4))
+    enter(client, database, world.people["ann"])
+    told = client.get(f"/patients/{world.patients['amy']}/followup").text
+    rows = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in re.findall(r"<tr>.*?</tr>", told, re.S)]
+    session, week = next(row for row in rows if row.startswith("After")), next(
+        row for row in rows if row.startswith("Week 6"))
+    assert session.endswith("done 5") and "about" not in session
+    assert week.endswith("overdue –")
 
 
 @pytest.mark.parametrize(("week", "value", "stops"), [(5.4, 6, False), (5.6, 6, True), (8, 7, True), (8, 5.9, False)])

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ...consult.rules import table
 from ...consult.wording import texts as report_texts
 from ...errors import InputError
-from .. import figures, imports
+from .. import due, figures, imports
 from ..catalogue import texts
 from ..guard import Caller, Refused, Store, Who
 from ..locale import Locale
@@ -210,9 +210,10 @@ def _view(store: Session, request: Request, caller: Caller) -> dict[str, Any]:
     pain = kept.pain_since(plan, scores)
     last = pain[-1] if pain else None
     treated = kept.days_treated(store, plan)
+    reviews = due.reviews(plan.began, plan.review, treated, [one.day for one in pain], today)
     return told | {
         "picture": _picture(plan, pain, fmt, request), "treated": len(treated),
-        "reviews": kept.reviews(plan, scores, treated, today), "stop": kept.no_better(plan, scores),
+        "reviews": [(one, kept.pain_at(one, pain)) for one in reviews], "stop": kept.no_better(plan, scores),
         "last": last, "last_week": kept.week_of(plan, last.day) if last else None,
         "meaning": kept.meaning(plan, last) if last else None,
         "week": kept.week_of(plan, today)}

@@ -41,7 +41,9 @@ def merge(request: Request, store: Session, row: OfPatient, version: int, theirs
         for name in differing]
     kept = {name: sent(name, mine.get(name)) for name in labels if name not in differing}
     actor, when = last_change(store, row)
-    who = names(store, [actor]).get(actor) or texts(locale_of(request).language)["trail"]["actors"]["patient"]
+    others = texts(locale_of(request).language)["trail"]["actors"]
+    who = names(store, [actor]).get(actor) or (others["patient"] if actor.startswith("link:") else others["system"])
+    who = who[:1].upper() + who[1:]
     return page(request, "conflict.html.j2", 409, fields=fields, kept=kept, who_changed=who, when=when,
                 version=row.version, action=action, back=back)
 

@@ -6,7 +6,6 @@ import copy
 import datetime
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import floor
 from typing import Any, Literal
 
@@ -17,36 +16,15 @@ from ...care import sentences
 from ...consult.intake import check
 from ...consult.symptoms import RANGES
 from ...errors import InputError
+from ..due import EARLY_DAYS, Review
 from .assessments import patient_mapping
 from .tables import Alert, Assessment, Plan, Score, Treatment, new_id
 
 OUTCOMES = ("NRS", "RMDQ", "ODI")
-EARLY_DAYS, LATE_DAYS = 3, 7
-"""A score from three days before a review day on stands for it; seven days after it without one, it is overdue.
-Assumed."""
 STOP_WEEK = 6
 """From then on no better than at the start means stop (fact `cms_ncd_30_3_3`, as `consult.review` has it)."""
 
-State = Literal["coming", "due", "overdue", "done", "missed"]
 Verdict = Literal["carry_on", "change", "stop"]
-
-
-@dataclass(frozen=True)
-class Review:
-    """One day on which to look again.
-
-    Attributes:
-        week, session: of the plan's rule; the day follows the session where one is named and was given.
-        day: it is due.
-        state: `missed` is one without a score whose time is over since the next one came.
-        score: pain that stands for it, NRS; None without one.
-    """
-
-    week: int
-    session: int | None
-    day: datetime.date
-    state: State
-    score: float | None
 
 
 def scores_of(store: Session, patient: str) -> list[Score]:
@@ -93,32 +71,10 @@ def pain_since(plan: Plan, scores: Sequence[Score]) -> list[Score]:
     return sorted(found, key=lambda score: score.day)
 
 
-def reviews(plan: Plan, scores: Sequence[Score], treated: Sequence[datetime.date], today: datetime.date
-            ) -> list[Review]:
-    """The reviews of a plan, by day.
-
-    Arguments:
-        plan: with its rules.
-        scores: of the record.
-        treated: days of the plan's sessions, in order.
-        today: the day of asking.
-    """
-    found = []
-    for rule in plan.review:
-        session = rule.get("session")
-        day = plan.began + datetime.timedelta(weeks=rule["week"])
-        if session is not None and len(treated) >= session:
-            day = treated[session - 1]
-        found.append((day, rule["week"], session))
-    found.sort(key=lambda row: (row[0], row[1]))
-    told, pain = [], pain_since(plan, scores)
-    for k, (day, week, session) in enumerate(found):
-        opens = day - datetime.timedelta(days=EARLY_DAYS)
-        closes = found[k + 1][0] - datetime.timedelta(days=EARLY_DAYS) if k + 1 < len(found) else datetime.date.max
-        score = next((one.value for one in pain if opens <= one.day < max(closes, day + datetime.timedelta(days=1))),
-                     None)
-        told.append(Review(week, session, day, _state(score, opens, day, closes, today), score))
-    return told
+def pain_at(review: Review, pain: Sequence[Score]) -> float | None:
+    """The report of pain that stands for a review, as `due.reviews` takes it; None if it was not done yet."""
+    opens = review.day - datetime.timedelta(days=EARLY_DAYS)
+    return next((one.value for one in pain if one.day >= opens), None) if review.state == "done" else None
 
 
 def no_better(plan: Plan, scores: Sequence[Score]) -> Score | None:
@@ -194,17 +150,6 @@ def checked(day: datetime.date | None, outcome: str, value: float, today: dateti
     if outcome == "RMDQ" and not float(value).is_integer():
         raise InputError("not a whole number", field="value", found=f"{value:g}",
                          accepted="a whole number from 0 to 24")
-
-
-def _state(score: float | None, opens: datetime.date, day: datetime.date, closes: datetime.date, today: datetime.date
-           ) -> State:
-    if score is not None:
-        return "done"
-    if today < opens:
-        return "coming"
-    if today >= closes:
-        return "missed"
-    return "due" if today <= day + datetime.timedelta(days=LATE_DAYS) else "overdue"
 
 
 def _first_number(words: str) -> float | None:

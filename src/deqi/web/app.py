@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -39,6 +40,9 @@ from .store.tables import Account, Practice
 
 STATIC = Path(__file__).with_name("static")
 REPORT_STYLE = files("deqi.consult").joinpath("templates/style.css")
+THREADS = 120
+"""Requests that are answered at once: all that may wait for a forecast (the places of the engine's lanes), and 40 more,
+so that pages are answered also while forecasts are slow."""
 STATUS: dict[type[DeqiError], int] = {
     InputError: 422, Conflict: 409, StoreUnavailable: 503, Busy: 429, Failed: 503, WrongKey: 503, Unreadable: 400,
     Missing: 404, Outdated: 412, NotJson: 415}
@@ -100,6 +104,7 @@ def is_new(database: Database) -> bool:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
     app.state.engine.start()
     yield
     app.state.engine.close()

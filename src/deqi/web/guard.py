@@ -130,8 +130,8 @@ def guard(request: Request, form: Annotated[FormData, Depends(form_of)]) -> None
         _note_view(request, database, caller)
 
 
-def the_caller(request: Request) -> Caller:
-    """Who asks; the guard has let them pass."""
+async def the_caller(request: Request) -> Caller:
+    """Who asks; the guard has let them pass. (`async`, as `the_database`: a thread for it would cost more than it.)"""
     caller: Caller = request.state.caller
     return caller
 
@@ -140,7 +140,7 @@ Who = Annotated[Caller, Depends(the_caller)]
 """The caller, as a handler takes it."""
 
 
-def the_database(request: Request) -> Database:
+async def the_database(request: Request) -> Database:
     """The store."""
     database: Database = request.app.state.database
     return database

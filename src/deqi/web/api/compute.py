@@ -31,7 +31,7 @@ from .strict import Missing, StrictRoute
 router = APIRouter(route_class=StrictRoute, tags=["compute"], generate_unique_id_function=lambda route: route.name)
 
 
-def the_engine(request: Request) -> Engine:
+async def the_engine(request: Request) -> Engine:
     """The engine."""
     engine: Engine = request.app.state.engine
     return engine

@@ -273,3 +273,16 @@ def test_warning_signs_stay_until_a_clinician_says_what_was_done(client: TestCli
     assert client.post(url, data={"csrf": csrf, "done": " "}).status_code == 422
     assert client.post(url, data={"csrf": csrf, "done": "called, sent to hospital"}).status_code == 303
     assert "New numbness" not in client.get(page).text
+
+
+@on_sqlite
+def test_warning_signs_stand_on_the_list_of_those_who_treat_the_patient(client: TestClient, database: Database,
+                                                                       world: World) -> None:
+    with database.write(Actor()) as store:
+        store.add(Alert(patient_id=world.patients["amy"], created_by="link:x", day=datetime.date.today(),
+                        signs={"signs": ["saddle_numbness"]}))
+    for name, seen in (("ann", True), ("cas", True), ("bob", False)):
+        enter(client, database, world.people[name])
+        assert ("The patient reported warning signs" in client.get("/patients").text) is seen, name
+    enter(client, database, world.people["ann"])
+    assert "The patient reported warning signs" in client.get(f"/patients/{world.patients['amy']}").text

@@ -194,7 +194,7 @@ def _view(store: Session, request: Request, caller: Caller) -> dict[str, Any]:
     scores, plan = kept.scores_of(store, patient), kept.plan_followed(store, patient)
     person = store.get(Person, patient)
     assert person is not None
-    alerts = kept.open_alerts(store, [patient])
+    alerts = [alert for _, alert in kept.open_alerts(store, Person.id == patient)]
     link = store.scalar(select(Link).where(Link.patient_id == patient, Link.revoked_at.is_(None),
                                            Link.expires_at > now()))
     told: dict[str, Any] = {

@@ -18,6 +18,7 @@ from ..catalogue import texts
 from ..guard import Caller, Refused, Store, Who, own_records
 from ..page import page
 from ..store import assessments, patients
+from ..store.scores import open_alerts
 from ..store.tables import Account, Assessment, Person, Plan, Score, Treatment, new_id
 
 router = APIRouter()
@@ -29,7 +30,8 @@ def patient_list(request: Request, caller: Who, database: Store) -> Response:
     """The caller's own records, the one that changed last first, with what is due."""
     with database.read() as store:
         found, count = patients.listed(store, own_records(caller), today())
-        return page(request, "patients/list.html.j2", found=found, count=count, words="", today=today())
+        return page(request, "patients/list.html.j2", found=found, count=count, words="", today=today(),
+                    alerts=open_alerts(store, own_records(caller)))
 
 
 @router.post("/patients/find", name="patients_find")
@@ -39,7 +41,8 @@ def find(request: Request, caller: Who, database: Store) -> Response:
     template = "patients/_list.html.j2" if "hx-request" in request.headers else "patients/list.html.j2"
     with database.read() as store:
         found, count = patients.listed(store, own_records(caller), today(), words)
-        return page(request, template, found=found, count=count, words=words, today=today())
+        return page(request, template, found=found, count=count, words=words, today=today(),
+                    alerts=open_alerts(store, own_records(caller)))
 
 
 @router.post("/patients/example", name="patient_example")
@@ -93,7 +96,8 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
                                 .where(Treatment.patient_id == person.id)).one()
         newest = done[0] if done else None
         born = datetime.date.fromisoformat(person.birth_date) if person.birth_date else None
-        return page(request, "patients/patient.html.j2", person=person, born=born, assessments=done, newest=newest,
+        return page(request, "patients/patient.html.j2", person=person, born=born,
+                    alerts=open_alerts(store, Person.id == person.id), assessments=done, newest=newest,
                     current=current, scores=scores, reviews=reviews, lacking=lacking, treated=treated,
                     blocked=assessments.open_to_options(newest) if newest else None,
                     responsible=store.get_one(Account, person.responsible_id), team=patients.team(store, person.id),

@@ -18,7 +18,7 @@ from ...consult.symptoms import RANGES
 from ...errors import InputError
 from ..due import EARLY_DAYS, Review
 from .assessments import patient_mapping
-from .tables import Alert, Assessment, Plan, Score, Treatment, new_id
+from .tables import Alert, Assessment, Person, Plan, Score, Treatment, new_id
 
 OUTCOMES = ("NRS", "RMDQ", "ODI")
 STOP_WEEK = 6
@@ -45,14 +45,15 @@ def days_treated(store: Session, plan: Plan) -> list[datetime.date]:
         Treatment.patient_id == plan.patient_id, Treatment.plan_id == plan.id).order_by(Treatment.day)))
 
 
-def open_alerts(store: Session, patients: Sequence[str]) -> list[Alert]:
+def open_alerts(store: Session, mine: Any) -> list[tuple[Person, Alert]]:
     """Warning signs that patients reported and nobody has dealt with, the newest first.
 
     Arguments:
-        patients: ids of records, access to which has been checked.
+        mine: a condition on `Person`, as `guard.own_records` gives it.
     """
-    return list(store.scalars(select(Alert).where(Alert.patient_id.in_(patients), Alert.seen_at.is_(None))
-                              .order_by(Alert.created_at.desc())))
+    rows = store.execute(select(Person, Alert).join(Alert, Alert.patient_id == Person.id).where(
+        mine, Alert.seen_at.is_(None)).order_by(Alert.created_at.desc()))
+    return [(person, alert) for person, alert in rows]
 
 
 def weeks_of(plan: Plan, day: datetime.date) -> float:

@@ -319,6 +319,22 @@ def _questionnaires() -> str:
          source(i.source)) for i in instruments.known().values()))
 
 
+def _permissions() -> str:
+    from fastapi.routing import iter_route_contexts
+
+    from deqi.web.api import router as api
+    from deqi.web.guard import rules
+    from deqi.web.rooms import ROOMS as pages
+
+    def row(route: Any) -> tuple[str, ...]:
+        rule = rules()[route.name]
+        return (f"`{' '.join(route.methods)} {route.path}`", f"`{route.name}`", ", ".join(rule.who),
+                "record" if rule.record else "", rule.scope or "")
+
+    return grid(("route", "rule", "who", "", "token"), (
+        row(route) for part in (*pages, api) for route in iter_route_contexts(part.routes)))
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "states": _states, "signals": _signals, "inputs": _inputs, "equations": _equations,
     "plan-words": _plan_words, "plan-modifiers": _plan_modifiers, "plan-assumptions": _plan_assumptions,
@@ -328,5 +344,5 @@ TABLES: dict[str, Callable[..., str]] = {
     "conflicts": _conflicts, "apart": _apart, "yardsticks": _yardsticks, "bench-words": _bench_words,
     "band-rules": _band_rules,
     "averages": _averages, "anchors": _anchors, "commands": _commands, "evidence-counts": _evidence_counts,
-    "tailoring": _tailoring, "questionnaires": _questionnaires,
+    "tailoring": _tailoring, "questionnaires": _questionnaires, "permissions": _permissions,
 } | calibration_tables.TABLES | stored_tables.TABLES

@@ -41,6 +41,7 @@ def _pages(app: FastAPI, client: TestClient, database: Database, world: World) -
     return [*found, read(app, "/login", client.get("/login"))]
 
 
+@pytest.mark.slow  # every page of the site
 def test_no_page_holds_script_or_style_and_every_answer_says_how_it_may_be_used(
         app: FastAPI, client: TestClient, database: Database, world: World) -> None:
     assert POLICY == EXACT

@@ -39,8 +39,9 @@ def serve(settings: Settings, *, browser: bool = True, tell: Callable[[str], Non
     app = create_app(settings)
     address = f"http://{settings.host}:{settings.port}"
     new = is_new(app.state.database)
-    opened = f"{address}/first/{app.state.first_code}" if new else address
-    tell(f"deqi answers on {settings.public_url or address}; its records are in {settings.data}")
+    public = settings.public_url or address
+    opened = f"{public}/first/{app.state.first_code}" if new else public
+    tell(f"deqi answers on {public}; its records are in {settings.data}")
     if new:
         tell(f"Make the first account at {opened}")
     tell("Stop it with Ctrl-C.")

@@ -99,6 +99,9 @@ def test_the_page_says_stop_with_dates_and_a_way_to_end(client: TestClient, data
     enter(client, database, world.people["ann"])
     told = client.get(f"/patients/{world.patients['amy']}/followup").text
     assert "no better than at the start means stop" in told and "End this plan" in told
+    enter(client, database, world.people["cas"])
+    told = client.get(f"/patients/{world.patients['amy']}/followup").text
+    assert "no better than at the start means stop" in told and "End this plan" not in told
     begun(world, database, 7, [(2, 5), (6.5, 5)], name="ben", author="bob")
     enter(client, database, world.people["bob"])
     assert "no better than" not in client.get(f"/patients/{world.patients['ben']}/followup").text

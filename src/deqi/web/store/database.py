@@ -83,7 +83,8 @@ class Database:
         earlier, and the archives of a PostgreSQL server, are not reached.
 
         Raises:
-            StoreUnavailable: the store is in use; what was deleted stays deleted, and the next call cleans up.
+            StoreUnavailable: the store is in use; what was deleted stays deleted, and its traces go when the last
+                connection is closed, or with the next call.
         """
         with told():
             if not self.is_sqlite:
@@ -95,7 +96,8 @@ class Database:
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 busy = cursor.fetchone()
             if busy is None or busy[0]:
-                raise StoreUnavailable("the store is in use; the traces of what was deleted go when it is not")
+                raise StoreUnavailable("what was deleted is gone, but somebody reads the store, so that traces of it stay "
+                                       "in its log until the server stops")
 
     @property
     def path(self) -> Path | None:

@@ -281,6 +281,6 @@ def test_no_answer_of_another_patient_s_assessment(room: Room, world: World) -> 
     assert room.post("questions/nonsense", before="null").status_code == 404
     for number in ("NaN", "1e999", "-Infinity"):
         assert room.post("questions/goal_words", chosen=number, before="null").status_code == 422
-        assert room.post("questions/phq2", before="null", **{"part.total": number}).status_code == 422
+        assert room.post("questions/phq2", False, before="null", **{"part.total": number}).status_code == 422
     for nonsense in ("", "{", '"' + "x" * 9000, "[" * 5000):
         assert room.post("questions/age", given="50", before=nonsense).status_code in (409, 422)

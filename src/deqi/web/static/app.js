@@ -130,6 +130,36 @@ on("submit", (event) => {
     now.waiting = { submitter: event.submitter };
   } else now.leaving = true;
 });
+
+// What would leave the page waits for the answers that are on their way, such as the one that was just typed.
+
+let onward = null;
+
+function wait(event, go) {
+  const open = unsaved();
+  if (event.defaultPrevented || onward || !open.length) return;
+  event.preventDefault();
+  onward = go;
+  for (const form of open) if (!state(form).sending) htmx.trigger(form, "autosave");
+}
+on("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target || link.download) return;
+  if (link.href.split("#")[0] !== location.href.split("#")[0]) wait(event, () => location.assign(link.href));
+});
+on("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("[data-autosave], [hx-post]")) wait(event, () => form.requestSubmit(event.submitter));
+});
+on("htmx:afterRequest", (event) => {
+  if (!onward || !saving(event)) return;
+  const go = onward;
+  if (!event.detail.successful) onward = null;
+  else if (!unsaved().length) {
+    onward = null;
+    go();
+  }
+});
 window.addEventListener("online", () => unsaved().forEach((form) => htmx.trigger(form, "autosave")));
 window.addEventListener("beforeunload", (event) => unsaved().length && event.preventDefault());
 

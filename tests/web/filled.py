@@ -24,6 +24,7 @@ from deqi.web.store.tables import (
     Token,
     Treatment,
     new_id,
+    now,
 )
 
 from .conftest import World
@@ -112,13 +113,15 @@ def _rows(name: str, patient: str, author: str, assessment: str) -> dict[str, An
 
 
 def browsers(database: Database, world: World) -> dict[str, tuple[str, str]]:
-    """A session for each account that lasts: cookie and form token, by short name."""
+    """A session for each account, whose use is not noted for an hour: cookie and form token, by short name."""
     found = {}
     with database.write(Actor()) as store:
         for name, account in world.people.items():
             cookie = accounts.new_browser(store, account)
             store.flush()
-            found[name] = (cookie, store.get_one(Browser, accounts.browser_id(cookie)).csrf)
+            browser = store.get_one(Browser, accounts.browser_id(cookie))
+            browser.seen_at = now() + datetime.timedelta(hours=1)
+            found[name] = (cookie, browser.csrf)
     return found
 
 

@@ -22,7 +22,7 @@ ANOTHER = "eleven patient otters carry lanterns"
 
 
 def _once(page: str) -> str:
-    shown = re.search(r'id="once"[^>]*value="([^"]+)"', page)
+    shown = re.search(r'<textarea id="once"[^>]*>\s*([^<]+)</textarea>', page)
     assert shown, page
     return html.unescape(shown[1])
 

@@ -218,6 +218,8 @@ def test_everybody_may_do_what_the_table_says_and_nothing_else(site: Site) -> No
     for way, record in _cells(site):
         for caller in _asking(site, way):
             verdict, version = _verdict(way, caller, record), site.version()
+            if record == "ben" and verdict in ("sign in", "forbidden"):
+                continue  # refused whatever the record, as for the other one
             response = site.ask(way, caller, record)
             told = f"{way.method} {way.path} ({record}) by {caller.told}: {response.status_code}, expected {verdict}"
             if bool(site.passed) != (verdict == "ok"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..catalogue import texts
 from ..guard import Caller, Refused, Store, Who, own_records
 from ..page import page
 from ..store import assessments, patients
+from ..store.database import StoreUnavailable
 from ..store.scores import open_alerts
 from ..store.tables import Account, Assessment, Person, Plan, Score, Treatment, new_id
 
@@ -169,6 +171,8 @@ def erased(request: Request, caller: Who, database: Store) -> Response:
             problem = InputError(texts()["patients"]["erase"]["wrong"], field="word")
             return _erase_page(request, store, person, _told(problem), 422)
         patients.erase(store, person)
+    with contextlib.suppress(StoreUnavailable):  # traces that somebody's reading keeps go when the server stops
+        database.forget()
     return _to(request, "patients")
 
 

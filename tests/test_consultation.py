@@ -330,7 +330,8 @@ def test_without_pain_nobody_can_be_said_to_improve():
 def test_review_scores_stay_on_the_scale_and_in_order(now):
     forecast = future(person(pain={"week_average": now, "duration_weeks": 400}), NEEDLES)
     for rule in review_rules(plan_from(NEEDLES), forecast):
-        carry_on, stop = (int(re.search(r"\d+", rule[step]).group()) for step in ("carry_on", "stop"))
+        carry_on, stop = rule["carry_on_at"], rule["stop_at"]
+        assert all(str(rule[f"{step}_at"]) in rule[step] for step in ("carry_on", "stop"))
         assert 0 <= carry_on < stop <= 10
         between = re.search(r"\d+", rule["change"])
         assert carry_on < int(between.group()) < stop if between else stop == carry_on + 1

@@ -19,9 +19,11 @@ from .stub import STORED
 on_sqlite = pytest.mark.parametrize("template", ["sqlite"], indirect=True)
 """For what a page says, which is the same on every store."""
 RULES: list[dict[str, Any]] = [
-    {"week": 2, "session": 4, "carry_on": "your week's average is 4 or lower", "change": "it is 5: talk",
+    {"week": 2, "session": 4, "carry_on_at": 4, "stop_at": 6,
+     "carry_on": "your week's average is 4 or lower", "change": "it is 5: talk",
      "stop": "it is 6 or higher, or the treatment troubles you"},
-    {"week": 6, "session": None, "carry_on": "your week's average is 4 or lower", "change": "it is 5: talk",
+    {"week": 6, "session": None, "carry_on_at": 4, "stop_at": 6,
+     "carry_on": "your week's average is 4 or lower", "change": "it is 5: talk",
      "stop": "it is 6 or higher: more of the same is unlikely to help"}]
 NEEDLES = "Acupuncture 30 min twice a week for 8 weeks, points local and distal"
 

@@ -59,7 +59,8 @@ def review_rules(plan: Plan, forecast: Forecast) -> list[dict[str, Any]]:
         stop = min(max(min([*poor, no_better]), keep + 1), 10)
         between = {1: "you are unsure", 2: f"it is {keep + 1}"}.get(stop - keep, f"it is {keep + 1} to {stop - 1}")
         rules.append({
-            "week": week, "session": session, "carry_on": f"your week's average is {keep} or lower",
+            "week": week, "session": session, "carry_on_at": keep, "stop_at": stop,
+            "carry_on": f"your week's average is {keep} or lower",
             "change": f"{between}: talk about changing the plan",
             "stop": f"it is {stop} or higher, or the treatment troubles you" if early
             else f"it is {stop} or higher: more of the same is unlikely to help",

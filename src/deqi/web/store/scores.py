@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import re
 from collections.abc import Mapping, Sequence
 from math import floor
 from typing import Any, Literal
@@ -89,7 +88,7 @@ def meaning(plan: Plan, score: Score) -> tuple[Verdict, Mapping[str, Any]] | Non
     """What a score means by the plan's own rules: those of the last review before it.
 
     Arguments:
-        plan: with its rules, in words.
+        plan: with its rules.
         score: of pain, since the plan began.
 
     Returns:
@@ -100,12 +99,11 @@ def meaning(plan: Plan, score: Score) -> tuple[Verdict, Mapping[str, Any]] | Non
     if not past:
         return None
     rule = past[-1]
-    keep, stop = _first_number(rule["carry_on"]), _first_number(rule["stop"])
     if week >= STOP_WEEK and score.value >= plan.baseline:
         return "stop", rule
-    if keep is not None and score.value <= keep:
+    if score.value <= rule["carry_on_at"]:
         return "carry_on", rule
-    return ("stop", rule) if stop is not None and score.value >= stop else ("change", rule)
+    return ("stop" if score.value >= rule["stop_at"] else "change"), rule
 
 
 def patient_now(store: Session, patient: str, plan: Plan) -> dict[str, Any] | None:
@@ -151,11 +149,6 @@ def checked(day: datetime.date | None, outcome: str, value: float, today: dateti
     if outcome == "RMDQ" and not float(value).is_integer():
         raise InputError("not a whole number", field="value", found=f"{value:g}",
                          accepted="a whole number from 0 to 24")
-
-
-def _first_number(words: str) -> float | None:
-    found = re.search(r"\d+(\.\d+)?", words)
-    return float(found[0]) if found else None
 
 
 def _later(body: dict[str, Any], last: Score, asked: Assessment) -> dict[str, Any]:

@@ -319,8 +319,12 @@ def test_once_warm_no_slider_and_no_person_compiles_anything(quick, patient):
     for step in range(len(quick.STEPS)):
         assert quick.get_warmer(step) == (step + 1 < len(quick.STEPS))
     compiled: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **told: compiled.append(event) if "backend_compile" in event else None)
+
+    def heard(event: str, seconds: float, **told: object) -> None:
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(heard)
     try:
         usual = changed(patient, preferences={})
         unknown = changed(usual, pain={"week_average": 5})
@@ -334,7 +338,7 @@ def test_once_warm_no_slider_and_no_person_compiles_anything(quick, patient):
         for minutes in (5, 17, 45, 60):
             quick.explain(minutes=minutes, mode="electro", hz=40, without=["gate", "muscle"], given=["naloxone"])
     finally:
-        jax.monitoring.clear_event_listeners()
+        jax.monitoring.unregister_event_duration_listener(heard)
     assert compiled == []
 
 

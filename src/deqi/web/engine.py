@@ -47,7 +47,7 @@ class Engine:
     """
 
     def __init__(self, cache: Path):
-        self._quick = Lane("quick", cache, places=64, seconds=60.0, patience=90.0)
+        self._quick = Lane("quick", cache, places=64, seconds=60.0, patience=90.0, first=("options", "plan_option"))
         self._long = Lane("long", cache, places=8, seconds=300.0, patience=900.0, niceness=10, after=self._quick)
         self._quick.compiler = self._long
 
@@ -100,9 +100,11 @@ class Engine:
     def simulate(self, plan: str | Sequence[str], *, patients: int = 1000, population: str = "chronic",
                  baseline: float | None = None, weeks: int = 12, without: Sequence[str] = (), seed: int = 1
                  ) -> dict[str, Any]:
-        """As `deqi simulate --json`, of at most 10,000 patients and 104 weeks."""
-        return self._ask("simulate", plan=_plain(plan), patients=patients, population=population, baseline=baseline,
-                         weeks=weeks, without=list(without), seed=seed)
+        """As `deqi simulate --json`, of at most 10,000 patients and 104 weeks; may take many seconds."""
+        found: dict[str, Any] = self._long.ask(
+            "simulate", plan=_plain(plan), patients=patients, population=population, baseline=baseline, weeks=weeks,
+            without=list(without), seed=seed)
+        return found
 
     def review(self, patient: Given) -> dict[str, Any] | None:
         """What the scores since care began say of going on with it; None where no care runs or no forecast is made."""

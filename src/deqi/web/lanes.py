@@ -8,10 +8,11 @@ import queue
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -59,6 +60,7 @@ class Lane:
         seconds: that a job may take.
         patience: seconds that a caller waits in all.
         niceness: by how much the process gives way to others.
+        first: names of jobs that go before others that wait.
         after: a lane that is started first, so that this one finds its functions compiled.
         target: what the process runs; `work` if None.
 
@@ -69,11 +71,12 @@ class Lane:
     compiler: Lane | None = None
 
     def __init__(self, name: str, cache: Path, *, places: int, seconds: float, patience: float, niceness: int = 0,
-                 after: Lane | None = None, target: Callable[..., None] | None = None):
+                 first: Collection[str] = (), after: Lane | None = None, target: Callable[..., None] | None = None):
         self._target = target or work
         self.name, self.cache, self.seconds, self.patience = name, cache, seconds, patience
-        self.niceness, self.after = niceness, after
-        self._waiting: queue.Queue[Job] = queue.Queue(places)
+        self.niceness, self.first, self.after = niceness, first, after
+        self._waiting: queue.PriorityQueue[tuple[bool, int, Job]] = queue.PriorityQueue(places)
+        self._numbers = count()
         self._ready, self._closed = Event(), Event()
         self._usual, self._step, self._can_get_warmer, self._stuck = 0.2, 0, True, False
         self._process: Any = None
@@ -106,7 +109,7 @@ class Lane:
             raise Failed("the server is stopping")
         job = Job(name, arguments, Future())
         try:
-            self._waiting.put_nowait(job)
+            self._waiting.put_nowait((name not in self.first, next(self._numbers), job))
         except queue.Full:
             raise Busy(self._wait()) from None
         return job.answer
@@ -133,7 +136,7 @@ class Lane:
             self._thread.join()
         self._kill()
         while not self._waiting.empty():
-            self._waiting.get_nowait().answer.cancel()
+            self._waiting.get_nowait()[-1].answer.cancel()
 
     def _wait(self) -> int:
         return max(1, ceil(self._usual * self._waiting.qsize()))
@@ -147,7 +150,7 @@ class Lane:
                 self._begin()
             job: Job | None
             try:
-                job = self._waiting.get(timeout=LOOK_SECONDS)
+                job = self._waiting.get(timeout=LOOK_SECONDS)[-1]
             except queue.Empty:
                 job = None if self._stuck else self._warming()
             if job is not None and job.answer.set_running_or_notify_cancel():

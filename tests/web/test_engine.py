@@ -114,6 +114,19 @@ def test_who_comes_when_too_many_wait_is_told_when_to_come_back(lane):
     assert waiting.result(10) == {"a": 1}
 
 
+def test_a_hand_on_a_slider_goes_before_others_that_wait(tmp_path):
+    lane = Lane("toy", tmp_path, places=4, seconds=20.0, patience=20.0, first=("pid",), target=toy)
+    lane.start()
+    done = []
+    begun = lane.submit("sleep", seconds=0.5)
+    for name in ("echo", "pid"):
+        lane.submit(name).add_done_callback(lambda _, name=name: done.append(name))
+    lane.wait(begun)
+    lane.ask("echo")
+    lane.close()
+    assert done == ["pid", "echo"]
+
+
 def test_nobody_waits_beyond_patience(lane):
     lane.ask("pid")
     lane.patience = 0.1
@@ -251,6 +264,8 @@ def test_a_forecast_is_that_of_the_command(quick, patient):
     from deqi.consult.single import forecast
 
     assert quick.forecast(patient, NEEDLES, [1, 12], 3, None) == forecast(patient, NEEDLES, [1, 12], seed=3).result
+    page = {"seed": quick.SEED, "draws": quick.PARTICLES}  # of a person who is kept
+    assert quick.forecast(patient, NEEDLES, [1, 12], **page) == forecast(patient, NEEDLES, [1, 12], **page).result
 
 
 def test_a_plan_is_never_a_file(quick, patient, tmp_path):

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..population import posterior
 from ..results import Result
 from .assessment import Patient, load_patient, patient_of
-from .forecast import DRAWS, prepare
+from .forecast import DRAWS, Person, prepare
 from .limits import permits
 from .provenance import provenance
 from .rows import as_dataset, as_frame
@@ -82,11 +82,19 @@ def forecast_file(path: Path, plan: str, weeks: Sequence[int], *, seed: int) -> 
     return forecast_patient(load_patient(path), load_plan(plan), weeks, seed=seed)
 
 
-def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed: int, draws: int = DRAWS
-                     ) -> dict[str, Any]:
+def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed: int, draws: int = DRAWS,
+                     person: Person | None = None) -> dict[str, Any]:
     """Forecast for one patient, as the interface has it.
 
     An emergency, or a person outside what was studied, gets no numbers, and the reason.
+
+    Arguments:
+        patient: the assessment.
+        plan: the plan.
+        weeks: from now.
+        seed: of every random number.
+        draws: particles.
+        person: the patient made ready with that seed and those particles, if that has been done.
     """
     screening, extent = screen(patient), applicability(patient)
     found: dict[str, Any] = {
@@ -100,7 +108,7 @@ def forecast_patient(patient: Patient, plan: Plan, weeks: Sequence[int], *, seed
         return found
     if extent.status == "outside":
         return found
-    person = prepare(patient, extent, draws=draws, seed=seed)
+    person = person or prepare(patient, extent, draws=draws, seed=seed)
     forecast = person.forecast(plan, max(max(weeks), 1))
     found["forecast"] = forecast.rows(weeks)
     found["diagnostics"] |= {"draws": draws, "not_allowed": list(permits(plan, screening, patient)),

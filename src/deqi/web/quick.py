@@ -165,9 +165,11 @@ def _experience(plan: Plan) -> str:
 
 def forecast(patient: Given, plan: Any, weeks: Sequence[int], seed: int, draws: int | None) -> dict[str, Any]:
     """As `deqi forecast --json`."""
-    asked = weeks_of(",".join(map(str, weeks)))
-    return forecast_patient(parse_patient(patient), plan_from(plan), asked, seed=_whole("seed", seed),
-                            draws=DRAWS if draws is None else _whole("draws", draws))
+    asked, seed = weeks_of(",".join(map(str, weeks))), _whole("seed", seed)
+    draws = DRAWS if draws is None else _whole("draws", draws)
+    of = case(patient) if (seed, draws) == (SEED, PARTICLES) else None
+    return forecast_patient(parse_patient(patient), plan_from(plan), asked, seed=seed, draws=draws,
+                            person=None if of is None or of.reasons else of.person)
 
 
 def simulate(plan: Any, patients: int, population: str, baseline: float | None, weeks: int, without: Sequence[str],

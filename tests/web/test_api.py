@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from fastapi import FastAPI
@@ -17,14 +18,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from deqi.body.system import THEORIES
+from deqi.evidence import fact, show
+from deqi.interop.fhir_forms import questionnaire
 from deqi.web import accounts, stricta
 from deqi.web.api import models
 from deqi.web.api.strict import DEEPEST, Unreadable, strict_json
+from deqi.web.app import open_store
 from deqi.web.engine import Busy
 from deqi.web.settings import Settings
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import AdverseEvent, Plan, Score, Treatment
+from deqi.web.store.tables import AdverseEvent, Assessment, Plan, Score, Treatment
 
 from .conftest import World, enter
 from .serving import environment, serving
@@ -41,7 +45,6 @@ def add_events(store: Session, patient: str, account: str) -> list[str]:
     """Put a score, a plan, a session and an event into a record; gives the event's id."""
     of: dict[str, Any] = {"patient_id": patient, "created_by": account}
     day = datetime.date(2026, 3, 9)
-    from deqi.web.store.tables import Assessment
     assessment = store.scalar(select(Assessment.id).where(Assessment.patient_id == patient))
     plan = Plan(**of, assessment_id=assessment, began=day, sentences=["walking 30 min daily for 4 weeks"],
                 kinds="exercise", baseline=6.0, forecast=STORED["options"][3]["forecast"],
@@ -222,9 +225,6 @@ def test_a_nul_in_a_path_is_no_record(ann: Program) -> None:
 
 @only_sqlite
 def test_facts_and_questions_are_those_of_the_commands(ann: Program) -> None:
-    from deqi.evidence import fact, show
-    from deqi.interop.fhir_forms import questionnaire
-
     assert ann.ask("GET", "/evidence/pooled_li2020_mbma").json() == json.loads(
         json.dumps(show.as_json(fact("pooled_li2020_mbma"))))
     questions = ann.ask("GET", "/questions")
@@ -256,8 +256,6 @@ def test_the_answers_are_the_json_of_the_commands(world: World, tmp_path: Path) 
                  ["simulate", plan, "--patients", "200", "--without", "gate"])):
             made = subprocess.run([sys.executable, "-c", "from deqi.cli import main; main()", *command, "--json", "-"],
                                   env=environment(world.settings), capture_output=True, check=True, timeout=600)
-            import httpx
-
             answer = httpx.post(f"{server.url}/api/v1/{path}", json=body, timeout=600,
                                 headers={"authorization": f"Bearer {token}"})
             assert answer.status_code == 200, answer.text
@@ -265,8 +263,6 @@ def test_the_answers_are_the_json_of_the_commands(world: World, tmp_path: Path) 
 
 
 def _token(settings: Settings, account: str) -> str:
-    from deqi.web.app import open_store
-
     database = open_store(settings)
     with database.write(Actor()) as store:
         token = accounts.new_token(store, account, "test", accounts.SCOPES)

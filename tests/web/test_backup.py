@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import datetime
+import hashlib
 import json
 import shutil
 import subprocess
@@ -121,8 +123,6 @@ def _damaged(path: Path, damage: str) -> None:
 
 def test_a_backup_with_a_changed_trail_is_restored_not_at_all(filled: World, tmp_path: Path) -> None:
     """Somebody with the file could mend its sums, but not the seals of the trail."""
-    import hashlib
-
     database = Database(filled.settings.database, keyring(filled.settings.key_file))
     path = tmp_path / "b.zip"
     backup(database, path)
@@ -186,7 +186,7 @@ def test_a_backup_is_one_moment_while_others_write(filled: World, tmp_path: Path
             with database.write(Actor()) as store:
                 for outcome in ("NRS", "RMDQ"):
                     store.add(Score(patient_id=filled.patients["ben"], created_by="x", outcome=outcome, value=1.0,
-                                    origin="practice", day=__import__("datetime").date(year, 1, 1)))
+                                    origin="practice", day=datetime.date(year, 1, 1)))
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -231,7 +231,7 @@ def test_a_store_of_an_older_version_is_backed_up_before_it_is_brought_up_to_dat
     database.close()
 
 
-def _run(settings: Settings, *command: str, more: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _run(settings: Settings, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", "from deqi.cli import main; main()", "store", *command],
                           env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
 

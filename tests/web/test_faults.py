@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from cryptography.fernet import Fernet
 from fastapi.testclient import TestClient
 from sqlalchemy import event, func, select
 
+from deqi.errors import DeqiError
 from deqi.web import accounts
 from deqi.web.app import open_store
 from deqi.web.settings import Settings
@@ -278,25 +280,29 @@ def test_two_browsers_that_change_the_same_score_are_told_who_and_can_merge(
     ("wrong key", "another key"), ("newer store", "newer deqi"), ("corrupt file", "damaged"),
     ("no key", "not a key file"), ("file for a folder", "cannot be made")])
 @only_sqlite
-def test_a_start_that_cannot_be_says_why_in_one_message(world: World, tmp_path: Path, fault: str, told: str) -> None:
-    more = {"DEQI_KEY_FILE": str(tmp_path / "key")}
-    (tmp_path / "key").write_text(world.settings.key_file.read_text())
-    path = tmp_path / "deqi.sqlite"
-    if fault == "wrong key":
-        (tmp_path / "key").write_text(Fernet.generate_key().decode() + "\n")
-    elif fault == "no key":
-        (tmp_path / "key").write_text("rosebud\n")
-    elif fault == "newer store":
-        with sqlite3.connect(path) as connection:
+def test_a_store_that_cannot_be_opened_says_why(world: World, tmp_path: Path, fault: str, told: str) -> None:
+    with pytest.raises(DeqiError, match=told) as raised:
+        open_store(_broken(world.settings, tmp_path, fault))
+    assert "\n" not in str(raised.value)
+
+
+@only_sqlite
+def test_a_start_that_cannot_be_ends_with_one_message_and_status_2(world: World, tmp_path: Path) -> None:
+    ended = _serve(_broken(world.settings, tmp_path, "corrupt file"))
+    assert ended.returncode == 2 and "damaged" in ended.stderr, ended.stderr
+    assert "Traceback" not in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+
+
+def _broken(settings: Settings, folder: Path, fault: str) -> Settings:
+    key, path = folder / "key", folder / "deqi.sqlite"
+    key.write_text({"wrong key": Fernet.generate_key().decode() + "\n", "no key": "rosebud\n"}.get(
+        fault, settings.key_file.read_text()))
+    if fault == "newer store":
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.close()
     elif fault == "corrupt file":
         path.write_bytes(b"no database at all " * 1000)
-    else:
-        more |= {"DEQI_DATA": str(path)}
-    ended = _serve(world.settings, more)
-    assert ended.returncode == 2 and told in ended.stderr, ended.stderr
-    assert "Traceback" not in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+    return replace(settings, key_file=key, data=path if fault == "file for a folder" else folder)
 
 
 @only_sqlite
@@ -326,11 +332,10 @@ def _nobody() -> Iterator[None]:
         os.seteuid(user)
 
 
-def _serve(settings: Settings, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _serve(settings: Settings) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", "from deqi.cli import main; main()", "serve", "--no-browser"],
-                          env=environment(settings, _free_port()) | more,
-                          capture_output=True, text=True, timeout=60, check=False,
-                          cwd=Path(__file__).parents[2])
+                          env=environment(settings, _free_port()), capture_output=True, text=True, timeout=60,
+                          check=False, cwd=Path(__file__).parents[2])
 
 
 def _free_port() -> int:

@@ -209,7 +209,7 @@ def _rivals(store: Session, person: Person, given: dict[str, str | None], versio
     """The fields that the caller changed and that stand otherwise now."""
     before = patients.before_change(store, "patients", person.id, person.id, version) or {}
     words = texts()["patients"]["fields"]
-    return [{"name": key, "label": words[key], "before": before.get(key), "theirs": getattr(person, key) or "",
+    return [{"name": key, "label": words[key], "before": before.get(key) or "", "theirs": getattr(person, key) or "",
              "mine": given[key] or ""} for key in patients.FIELDS
             if given[key] not in (before.get(key), getattr(person, key))]
 

@@ -100,8 +100,8 @@ class Edges:
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         headers["x-request-id"] = request_id
-        if not scope["path"].startswith("/static/"):
-            headers.setdefault("cache-control", "no-store")
+        is_static = scope["path"].startswith("/static/")  # asked for with the version: another one, another address
+        headers.setdefault("cache-control", "max-age=3600" if is_static else "no-store")
         if scope["path"].startswith("/api/"):  # nothing that a program is sent is ever shown as a page
             headers.setdefault("content-disposition", 'attachment; filename="deqi.json"')
         if self.settings.is_secure:

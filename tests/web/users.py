@@ -238,10 +238,10 @@ class User:
             await self._follow(agreed, "ODI", self.dice.randint(10, 60))
         await self.open("trail", agreed.link("/followup").removesuffix("followup") + "trail")
 
-    async def open(self, step: str, path: str | None, is_part: bool = False) -> Page:
+    async def open(self, step: str, path: str | None, is_part: bool = False, think: float | None = None) -> Page:
         """Go to a page, or load a part of one."""
         assert path is not None, f"no link for {step}"
-        return Page((await self._ask(step, "GET", path, is_part=is_part)).text)
+        return Page((await self._ask(step, "GET", path, is_part=is_part, think=think)).text)
 
     async def send(self, step: str, form: Form, is_part: bool = False, think: float | None = None,
                    **given: str | Sequence[str]) -> Page:
@@ -309,9 +309,14 @@ class User:
 
     async def _follow(self, near: Page, outcome: str, value: int) -> None:
         seen = await self.open("follow-up", near.link("/followup"))
+        await self._renewed(seen)
         seen = await self.send("score", seen.form("/scores"), outcome=outcome, value=str(value))
-        if renewed := seen.link("/followup/now"):
-            await self.open("renewed forecast", renewed, is_part=True)
+        await self._renewed(seen)
+
+    async def _renewed(self, seen: Page) -> None:
+        """Load what the page of the follow-up loads by itself."""
+        if part := seen.link("/followup/now"):
+            await self.open("renewed forecast", part, is_part=True, think=0)
 
     async def _program(self) -> None:
         patient = {"age": self.dice.randint(30, 70), "disability": {"instrument": "RMDQ", "score": 11},

@@ -160,6 +160,17 @@ on("htmx:afterRequest", (event) => {
     go();
   }
 });
+// What was answered while the page was still coming, before anybody listened, is saved as soon as somebody does.
+
+const moved = (field) => (field.matches("[type=radio], [type=checkbox]") ? field.checked !== field.defaultChecked
+  : field.matches("select") ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+    : field.matches("textarea, input:not([type=hidden])") && field.value !== field.defaultValue);
+on("DOMContentLoaded", () => {
+  for (const form of document.querySelectorAll("form[data-autosave]")) if ([...form.elements].some(moved)) {
+    state(form).changes += 1;
+    htmx.trigger(form, "autosave");
+  }
+});
 window.addEventListener("online", () => unsaved().forEach((form) => htmx.trigger(form, "autosave")));
 window.addEventListener("beforeunload", (event) => unsaved().length && event.preventDefault());
 

@@ -101,6 +101,7 @@ def world(template: World, tmp_path: Path) -> Iterator[World]:
         return
     url = _fresh(template.settings.database, template=str(make_url(template.settings.database).database))
     yield replace(template, settings=replace(template.settings, data=tmp_path, database=url))
+    _on_server(url, f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -136,9 +137,12 @@ def enter(client: TestClient, database: Database, account: str) -> str:
 def _fresh(server: str, template: str = "template1") -> str:
     """Another database on the same PostgreSQL server, as a copy of one."""
     name = f"t{secrets.token_hex(8)}"
-    url = make_url(server)
-    engine = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    _on_server(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def _on_server(url: str, command: str) -> None:
+    engine = create_engine(make_url(url).set(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        connection.execute(text(command))
     engine.dispose()
-    return url.set(database=name).render_as_string(hide_password=False)

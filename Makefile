@@ -9,7 +9,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-ex
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench evaluation lint docs examples notebooks lock clean
+.PHONY: help demo test check bench evaluation lint docs examples screens notebooks lock clean
 
 help:
 	@echo "make demo    the consultation on the example patient; leaves demo/report.html"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation; leaves site/index.html"
 	@echo "make examples the reports in the documentation (a quarter of an hour), and the picture of one; needs chromium"
+	@echo "make screens   the pictures of the consultation in a browser; needs chromium"
 	@echo "make notebooks runs the notebooks anew and stores what they show"
 	@echo "make lock    pins the dependencies anew"
 	@echo "make clean   removes what these commands made"
@@ -32,6 +33,7 @@ test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -q -m "not slow"
 
 check: lint docs
+	@.ci/packages
 	$(BIN)/python -m pytest -n 2 -q
 
 bench: $(VENV)/dev
@@ -57,6 +59,10 @@ examples: $(VENV)/runtime
 			--json docs/data/trial_$$design.json || exit 1; done
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=$$(mktemp -d) \
 		--window-size=1000,1500 --screenshot=docs/img/report.png "file://$(CURDIR)/docs/examples/gerac_chronic.html"
+
+screens: $(VENV)/dev
+	@mkdir -p docs/img/web
+	DEQI_SCREENS=docs/img/web $(BIN)/python -m pytest -q tests/web/test_walk.py -k all_the_way
 
 notebooks: $(VENV)/dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from deqi.web.store import links
 from deqi.web.store.audit import Actor
-from deqi.web.store.database import Database
+from deqi.web.store.database import Database, StoreUnavailable
 from deqi.web.store.tables import AdverseEvent, Alert, Entry, Link, Score, now
 
 from .conftest import World, enter
@@ -51,6 +51,14 @@ def let_in(client: TestClient, link: str, code: str) -> str:
 def send(client: TestClient, link: str, csrf: str, **given: object) -> tuple[int, str]:
     answer = client.post(f"/p/{link}/scores", data={**GOOD, "csrf": csrf, **given})
     return answer.status_code, answer.text
+
+
+def over(database: Database, link: str) -> None:
+    """Let the time on a page run out."""
+    with database.write(Actor()) as store:
+        row = store.get(Link, link)
+        assert row is not None
+        row.session_until = now() - datetime.timedelta(seconds=1)
 
 
 @on_sqlite
@@ -96,6 +104,58 @@ def test_warning_signs_are_told_at_once_even_where_the_rest_is_missing(client: T
         alert = store.scalars(select(Alert)).one()
         assert alert.signs == {"signs": ["saddle_numbness"]} and alert.seen_at is None
         assert store.scalar(select(Score)) is None
+
+
+def alerts(database: Database) -> list[list[str]]:
+    with database.read() as store:
+        return [row.signs["signs"] for row in store.scalars(select(Alert).order_by(Alert.created_at))]
+
+
+@on_sqlite
+def test_a_warning_sign_is_kept_also_when_the_time_on_the_page_is_over(client: TestClient, database: Database,
+                                                                     world: World) -> None:
+    link, code = made(database, world)
+    csrf = let_in(client, link, code)
+    over(database, link)
+    status, told = send(client, link, csrf, signs="saddle_numbness", pain="9")
+    assert status == 200 and "emergency department today" in told and "other answers were not saved" in told
+    assert alerts(database) == [["saddle_numbness"]]
+    with database.read() as store:
+        assert store.scalar(select(Score)) is None
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["no cookie", "another form", "closed page", "sent before", "store is full"])
+def test_a_warning_sign_that_cannot_be_kept_is_answered_all_the_same_and_says_so(
+        client: TestClient, database: Database, world: World, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, code = made(database, world)
+    csrf = let_in(client, link, code)
+    if how == "no cookie":
+        client.cookies.clear()
+    if how == "another form":
+        csrf = "x" * 43
+    if how == "closed page":
+        made(database, world)
+    if how == "sent before":
+        send(client, link, csrf)
+    if how == "store is full":
+        def full(*_: object) -> None:
+            raise StoreUnavailable("full")
+        monkeypatch.setattr(links, "take", full)
+    status, told = send(client, link, csrf, signs="saddle_numbness")
+    assert status == 401 and "emergency department today" in told
+    assert "was NOT saved" in told and "can see what you ticked" not in told and alerts(database) == []
+
+
+@on_sqlite
+def test_nobody_is_told_that_what_they_sent_is_safe_when_it_was_not_kept(client: TestClient, database: Database,
+                                                                       world: World) -> None:
+    link, code = made(database, world)
+    csrf = let_in(client, link, code)
+    over(database, link)
+    status, told = send(client, link, csrf)
+    assert status == 401 and "was NOT saved" in told
+    assert "NOT saved" not in client.get(f"/p/{link}/scores").text
 
 
 @on_sqlite
@@ -202,10 +262,7 @@ def test_a_new_code_and_a_revoked_page_put_the_browser_out(client: TestClient, d
 def test_half_an_hour_after_the_code_the_page_is_closed(client: TestClient, database: Database, world: World) -> None:
     link, code = made(database, world)
     csrf = let_in(client, link, code)
-    with database.write(Actor()) as store:
-        row = store.get(Link, link)
-        assert row is not None
-        row.session_until = now() - datetime.timedelta(seconds=1)
+    over(database, link)
     assert send(client, link, csrf)[0] == 401
 
 

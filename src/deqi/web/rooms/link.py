@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hmac
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from ..guard import Caller, Refused, Store, Who, cookie_name
 from ..page import locale_of, page
 from ..store import links as kept
 from ..store.audit import Actor
+from ..store.database import Conflict, Database, StoreUnavailable
 from ..store.scores import checked
 from ..store.tables import Link, Person
 
@@ -32,6 +34,9 @@ KINDS = ("bleeding", "needle_pain", "dizziness_nausea_sweating", "fainting", "ti
          "soreness_exercise", "other")
 """What a patient may choose; the rest is for a clinician to name."""
 WORDS = 1000
+REMEMBERED_HOURS = 24
+"""How long a browser keeps its cookie. The page ends before; a warning sign that is sent later is still known whose it
+is."""
 
 
 @router.get("/patients/{patient}/link", name="patient_link")
@@ -81,7 +86,7 @@ def link_enter(request: Request, link: Id, caller: Who, database: Store) -> Resp
     response = RedirectResponse(request.app.url_path_for("link_scores", link=link), 303)
     secure = request.app.state.settings.is_secure
     response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path=f"/p/{link}",
-                        max_age=60 * kept.MINUTES)
+                        max_age=3600 * REMEMBERED_HOURS)
     if caller.account:
         name = cookie_name(request.app.state.settings)
         with database.write(caller) as store:
@@ -103,27 +108,64 @@ def link_scores(request: Request, link: Id, caller: Who, database: Store) -> Res
 
 @router.post("/p/{link}/scores", name="link_scores_sent")
 def link_scores_sent(request: Request, link: Id, caller: Who, database: Store) -> Response:
-    """Keeps what the patient told; with a warning sign all that can be read, and says what to do now."""
+    """Keeps what the patient told; a warning sign is read first, and says what to do now whatever else is so."""
+    signs = _ticked(caller)
+    if signs:
+        return _warned(request, link, caller, database, signs)
     cookie = request.cookies.get(COOKIE, "")
     with database.read() as store:
         row = kept.let_in(store, link, cookie)
         asked = kept.questionnaire_of(store, row.patient_id) if row is not None else None
     if row is None:
-        return _asks(request, link, caller, "again", 401)
-    sent = str(caller.form.get("csrf", ""))
-    if row.csrf is None or not hmac.compare_digest(sent.encode("utf-8", "surrogateescape"), row.csrf.encode()):
+        return _asks(request, link, caller, "not_kept", 401)
+    if not _of_form(row, caller):
         raise Refused(403, "stale_form")
     told, errors = _told(request, caller, asked)
-    if errors and not told.signs:
+    if errors:
         return _form(request, row, caller, asked, caller.form, errors)
     with database.write(Actor(actor=f"link:{link}", request=caller.request)) as store:
         current = kept.let_in(store, link, cookie)
         if current is None:
-            return _asks(request, link, caller, "again", 401)
+            return _asks(request, link, caller, "not_kept", 401)
         left = kept.take(store, current, told, datetime.date.today())
     _as_patient(request, caller, "")
-    signs = [sign["ask"] for sign in _signs() if sign["id"] in told.signs]
-    response = page(request, "link/emergency.html.j2" if told.signs else "link/thanks.html.j2", signs=signs, left=left)
+    return _closed(request, link, page(request, "link/thanks.html.j2", left=left))
+
+
+def _warned(request: Request, link: str, caller: Caller, database: Database, signs: list[str]) -> Response:
+    """What to do now; the report is kept if this browser was let in, even where its time is over or the rest cannot be
+    read. A store that cannot be written to keeps nobody from being told."""
+    cookie, saved, whole = request.cookies.get(COOKIE, ""), False, False
+    with contextlib.suppress(StoreUnavailable, Conflict):
+        with database.read() as store:
+            row = kept.recognised(store, link, cookie)
+            asked = kept.questionnaire_of(store, row.patient_id) if row is not None else None
+        if row is not None and _of_form(row, caller):
+            told, _ = _told(request, caller, asked)
+            with database.write(Actor(actor=f"link:{link}", request=caller.request)) as store:
+                current, in_time = kept.recognised(store, link, cookie), kept.let_in(store, link, cookie)
+                if current is not None:
+                    kept.take(store, current, told if in_time else kept.Told(signs=signs), datetime.date.today())
+            saved, whole = current is not None, in_time is not None
+    _as_patient(request, caller, "")
+    asks = [sign["ask"] for sign in _signs() if sign["id"] in signs]
+    response = page(request, "link/emergency.html.j2", 200 if saved else 401, signs=asks, saved=saved, whole=whole)
+    return _closed(request, link, response) if saved else response
+
+
+def _ticked(caller: Caller) -> list[str]:
+    """The warning signs that a form reports."""
+    known, sent = {sign["id"] for sign in _signs()}, [str(sign) for sign in caller.form.getlist("signs")]
+    return list(dict.fromkeys(sign for sign in sent if sign in known))
+
+
+def _of_form(row: Link, caller: Caller) -> bool:
+    """Whether a form is the one that this page gave out."""
+    sent = str(caller.form.get("csrf", "")).encode("utf-8", "surrogateescape")
+    return row.csrf is not None and hmac.compare_digest(sent, row.csrf.encode())
+
+
+def _closed(request: Request, link: str, response: Response) -> Response:
     response.delete_cookie(COOKIE, path=f"/p/{link}", httponly=True, samesite="strict",
                            secure=request.app.state.settings.is_secure)
     return response
@@ -156,13 +198,9 @@ def _told(request: Request, caller: Caller, asked: str | None) -> tuple[kept.Tol
     words, today = texts(fmt.language)["link"], datetime.date.today()
     errors: dict[str, str] = {}
     scores: dict[str, float] = {}
-    known = {sign["id"] for sign in _signs()}
-    ticked = [str(sign) for sign in form.getlist("signs")]
-    signs = [sign for sign in ticked if sign in known]
-    if not signs and "none" not in ticked:
+    signs = _ticked(caller)
+    if not signs and "none" not in form.getlist("signs"):
         errors["signs"] = words["signs"]["missing"]
-    elif signs and "none" in ticked:
-        errors["signs"] = words["signs"]["both"]
     for name, outcome in (("pain", "NRS"), ("disability", asked)):
         text = str(form.get(name, "")).strip()[:40]
         if outcome is None or (name == "disability" and not text):

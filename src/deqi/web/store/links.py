@@ -125,11 +125,17 @@ def enter(database: Database, id: str, code: str, request: str) -> str:
 
 def let_in(store: Session, id: str, cookie: str) -> Link | None:
     """The link that a browser was let in to; None if it was not, or its time is up."""
+    link = recognised(store, id, cookie)
+    in_time = link is not None and is_open(link) and link.session_until is not None and link.session_until > now()
+    return link if in_time else None
+
+
+def recognised(store: Session, id: str, cookie: str) -> Link | None:
+    """The link that a browser was the last to be let in to, though its time be up: enough to report a warning sign."""
     link = store.get(Link, id)
-    if link is None or not is_open(link) or link.session is None or link.session_until is None:
+    if link is None or link.revoked_at is not None or link.session is None:
         return None
-    fits = hmac.compare_digest(link.session, _hash(cookie))
-    return link if fits and link.session_until > now() else None
+    return link if hmac.compare_digest(link.session, _hash(cookie)) else None
 
 
 def is_open(link: Link) -> bool:

@@ -20,9 +20,10 @@ from deqi.web.catalogue import texts
 from deqi.web.store import assessments
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import Assessment, Person, Plan, Score
+from deqi.web.store.tables import Alert, Assessment, Person, Plan, Score
 
 from .conftest import World, enter
+from .planned import on_sqlite
 
 DAY = datetime.date(2026, 3, 2)
 
@@ -284,3 +285,29 @@ def test_no_answer_of_another_patient_s_assessment(room: Room, world: World) -> 
         assert room.post("questions/phq2", False, before="null", **{"part.total": number}).status_code == 422
     for nonsense in ("", "{", '"' + "x" * 9000, "[" * 5000):
         assert room.post("questions/age", given="50", before=nonsense).status_code in (409, 422)
+
+
+@on_sqlite
+def test_what_stands_today_is_the_newest_screening_and_the_open_alerts(database: Database, world: World) -> None:
+    amy, ann = world.patients["amy"], world.people["ann"]
+
+    def stands() -> str | None:
+        with database.read() as store:
+            return assessments.standing(store, amy).shut
+
+    assert stands() is None
+    with database.write(Actor()) as store:
+        newest = Assessment(patient_id=amy, created_by=ann, day=datetime.date.today(), choices=None,
+                            answers={"patient": {"red_flags": {"foot_drop": True}}})
+        store.add(newest)
+    assert stands() == "refer"
+    with database.write(Actor()) as store:
+        alert = Alert(patient_id=amy, created_by="link:x", day=DAY, signs={"signs": ["saddle_numbness"]})
+        store.add(alert)
+    assert stands() == "alert"
+    with database.write(Actor()) as store:
+        store.get_one(Assessment, newest.id).answers = {"patient": {"red_flags": {"saddle_numbness": True}}}
+    assert stands() == "emergency"
+    with database.read() as store:
+        found = assessments.standing(store, amy)
+    assert found.assessment_id == newest.id and found.screening is not None

@@ -23,7 +23,7 @@ from ...consult.revisit import MOST_WEEKS, carried
 from ...consult.rules import table
 from ...consult.screening import Finding, Screening, screen
 from ...errors import DeqiError, InputError
-from .tables import Assessment, Person, Plan, Score, now
+from .tables import Alert, Assessment, Person, Plan, Score, now
 
 File = dict[str, Any]
 Reason = Literal["emergency", "refer", "not_asked", "no_pain"]
@@ -58,6 +58,37 @@ class Statement:
     by: str
     day: datetime.date
     words: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known today of a patient's safety, whichever assessment or plan is looked at.
+
+    Arguments:
+        shut: why nothing may be offered: `emergency`, or `refer` with no doctor asked, in the newest assessment;
+            `alert`, warning signs that the patient reported and nobody has dealt with. None if nothing speaks against.
+        assessment_id: of the newest assessment, finished or not; None where there is none.
+        screening: of that assessment.
+    """
+
+    shut: Literal["emergency", "alert", "refer"] | None
+    assessment_id: str | None
+    screening: Screening | None
+
+
+def standing(store: Session, patient_id: str) -> Standing:
+    """Return what is known today of a patient's safety: the newest assessment of any state, and open alerts."""
+    newest = store.scalar(select(Assessment).where(Assessment.patient_id == patient_id)
+                          .order_by(Assessment.day.desc(), Assessment.created_at.desc()).limit(1))
+    found = screened(newest) if newest is not None else None
+    shut: Literal["emergency", "alert", "refer"] | None = None
+    if found is not None and found.status == "emergency":
+        shut = "emergency"
+    elif store.scalar(select(Alert.id).where(Alert.patient_id == patient_id, Alert.seen_at.is_(None)).limit(1)):
+        shut = "alert"
+    elif newest is not None and found is not None and doctor_first(newest, found):
+        shut = "refer"
+    return Standing(shut, newest.id if newest is not None else None, found)
 
 
 def patient_mapping(store: Session, patient_id: str, assessment: Assessment) -> File:

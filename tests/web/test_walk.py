@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import statistics
 import threading
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 TODAY = datetime.date.today()
 BEGAN = TODAY - datetime.timedelta(weeks=8)
 BASELINE = "6"
+SHOTS = Path(os.environ["DEQI_SCREENS"]) if "DEQI_SCREENS" in os.environ else None
+"""Where pictures for the documentation go; `make screens` says so."""
 QUESTIONS = walking.questions()
 PLAN_BUTTON = WORDS["options"]["tailored"]
 EMERGENCY = WORDS["assessment"]["screening"]["lines"]["emergency"]
@@ -155,7 +158,7 @@ def test_an_assistant_sees_what_an_assistant_may(opened: Browser, quick: tuple[s
 def test_a_practice_goes_all_the_way(opened: Browser, real: tuple[str, str], device: str, tmp_path: Path,
                                      record_property: pytest.RecordProperty) -> None:
     url, first = real
-    with visit(opened, url, device) as who:
+    with visit(opened, url, device, SHOTS) as who:
         enter(who, first)
         record = assess(who)
         screen(who, record)
@@ -164,7 +167,7 @@ def test_a_practice_goes_all_the_way(opened: Browser, real: tuple[str, str], dev
         propose(who)
         agree(who)
         follow(who, record)
-        with visit(opened, url, "phone") as patient:
+        with visit(opened, url, "phone", SHOTS) as patient:
             report(who, patient, record)
             hold(patient)
         take_in(who, record, tmp_path)

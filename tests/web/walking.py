@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import re
 import shutil
 import socket
@@ -32,6 +33,11 @@ DEVICES: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}}
 RULES = {"resultTypes": ["violations"],
          "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PICTURES = {("options", "desktop", "light"): 1500, ("one question", "phone", "light"): 760,
+            ("emergency", "desktop", "light"): 560, ("proposal", "desktop", "light"): 1200,
+            ("patient's page", "desktop", "light"): 1400, ("follow-up, stop", "desktop", "dark"): 1200,
+            ("own scores", "phone", "light"): 844, ("explain, changed", "desktop", "light"): 1150}
+"""The pages whose pictures the documentation shows, and how much of each from its top, in pixels."""
 WIDTHS = {"desktop": (640, 320), "phone": (320,)}
 """Twice as big on a desktop; and as narrow as WCAG 1.4.10 asks."""
 ORDINARY = re.compile("Failed to load resource|Response Status Error Code|htmx:(afterRequest|sendAbort)")
@@ -62,7 +68,7 @@ class Visit:
     allowed: set[int] = field(default_factory=set)
 
     def look(self, name: str) -> None:
-        """Hold the page to what every page is held to, light and dark, and take its picture."""
+        """Hold the page to what every page is held to, light and dark, and take its picture if it is one to show."""
         tab, axe = self.tab, Axe()
         self.met.append(name)
         for scheme in ("light", "dark"):
@@ -70,8 +76,15 @@ class Visit:
             for rule in axe.run(tab, options=RULES).response["violations"]:
                 told = f"{name}, {scheme}: {rule['id']} {[node['html'][:160] for node in rule['nodes'][:2]]}"
                 (self.advice if "best-practice" in rule["tags"] else self.barriers).append(told)
-            if self.shots is not None:
-                tab.screenshot(path=self.shots / f"{name}.{self.device}.{scheme}.png", full_page=True)
+            if self.shots is not None and (height := PICTURES.get((name, self.device, scheme))):
+                clip = {"x": 0, "y": 0, "width": DEVICES[self.device]["viewport"]["width"], "height": height}
+                tab.evaluate("scrollTo(0, 0)")
+                taken = tab.screenshot(full_page=True, clip=clip, caret="initial")  # hiding it is an inline style
+                file = re.sub("[^a-z]+", "-", name.replace("'", ""))
+                from PIL import Image  # comes with matplotlib
+
+                Image.open(io.BytesIO(taken)).quantize(255, method=Image.Quantize.FASTOCTREE).save(
+                    self.shots / f"{file}.png", optimize=True)
         tab.emulate_media(color_scheme="light")
         size = DEVICES[self.device]["viewport"]
         for width in (size["width"], *WIDTHS[self.device]):
@@ -83,8 +96,8 @@ class Visit:
 
     def click(self, words: str, role: Any = "button", nth: int = 0) -> None:
         """Press what a person sees by these words, and wait for the page after it."""
-        self.tab.get_by_role(role, name=words, exact=True).nth(nth).click()
-        self.tab.wait_for_load_state()
+        with self.tab.expect_navigation():
+            self.tab.get_by_role(role, name=words, exact=True).nth(nth).click()
 
     def go(self, path: str) -> None:
         """Open a page by its address."""
@@ -167,7 +180,7 @@ def serve(folder: Path) -> Iterator[tuple[str, str]]:
             env=environment(settings, port), stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
             assert process.stdout is not None
-            first = next(line.split()[-1] for line in process.stdout if "/first/" in line)
+            first = next(told[0] for line in process.stdout if (told := re.search(r"http\S+/first/\S+", line)))
             drain = threading.Thread(target=process.stdout.read, daemon=True)
             drain.start()
             yield f"http://127.0.0.1:{port}", first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,7 +16,7 @@ from deqi.errors import InputError
 from deqi.web.store import scores as kept
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import Alert, Plan, Score, Treatment, new_id
+from deqi.web.store.tables import Alert, Assessment, Plan, Score, Treatment, new_id
 
 from .conftest import World, enter
 from .planned import begun, on_sqlite, plan
@@ -63,8 +64,16 @@ def test_a_later_better_score_lifts_the_stop() -> None:
 @pytest.mark.parametrize(("week", "value", "verdict"), [
     (1, 9, None), (2, 4, "carry_on"), (2, 4.5, "change"), (3, 5, "change"), (2, 6, "stop"), (7, 4, "carry_on")])
 def test_a_score_means_what_the_plans_last_rule_says(week: float, value: float, verdict: str | None) -> None:
-    found = kept.meaning(plan("p", "a", "c", BEGAN), on(week, value))
+    found = kept.meaning(plan("p", "a", "c", BEGAN), on(week, value), [BEGAN] * 4)
     assert (found and found[0]) == verdict
+
+
+def test_a_rule_that_follows_a_session_waits_for_that_session() -> None:
+    held, score = plan("p", "a", "c", BEGAN), on(2.5, 7)
+    assert kept.meaning(held, score, []) is None
+    assert kept.meaning(held, score, [at(1), at(1.5), at(2), at(4)]) is None
+    found = kept.meaning(held, score, [at(1), at(1.5), at(2), at(2.5)])
+    assert found is not None and found[0] == "stop" and found[1]["week"] == 2
 
 
 @pytest.mark.parametrize(("outcome", "value", "field"), [
@@ -131,6 +140,44 @@ def test_where_no_forecast_can_be_made_the_reason_is_told(client: TestClient, da
     enter(client, database, world.people["ann"])
     answer = client.get(f"/patients/{world.patients['amy']}/followup/now", headers={"hx-request": "true"})
     assert answer.status_code == 200 and "outside the people studied" in answer.text
+
+
+@on_sqlite
+def test_a_refused_forecast_is_told_with_its_reasons(client: TestClient, database: Database, world: World) -> None:
+    begun(world, database, 7, [(2, 5)])
+    with database.write(Actor()) as store:
+        row = store.get_one(Assessment, world.assessments["amy"])
+        row.answers = {"patient": {"pain": {"week_average": 6}, "age": 12}}
+    enter(client, database, world.people["ann"])
+    answer = client.get(f"/patients/{world.patients['amy']}/followup/now", headers={"hx-request": "true"})
+    told = " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+    assert answer.status_code == 200 and "you are under 18" in told and "<svg" not in answer.text
+
+
+@on_sqlite
+@pytest.mark.parametrize(("weeks", "scored", "ended", "asked_of", "said"), [
+    (0, 0, False, "8 weeks", "if the plan goes on"), (3, 2, False, "6 weeks", "if the plan goes on"),
+    (9, 8.5, False, "Nothing", "Nothing of the plan is left"), (3, 2, True, "Nothing", "The plan was ended")])
+def test_what_is_thought_now_is_of_what_is_left_of_the_plan(
+        client: TestClient, database: Database, world: World, monkeypatch: pytest.MonkeyPatch, weeks: float,
+        scored: float, ended: bool, asked_of: str, said: str) -> None:
+    asked: list[str] = []
+    forecast = StubEngine.forecast
+
+    def noted(self: StubEngine, patient: Any, plan: Any, **how: Any) -> dict[str, Any]:
+        asked.extend(plan)
+        return forecast(self, patient, plan, **how)
+
+    monkeypatch.setattr(StubEngine, "forecast", noted)
+    monkeypatch.setattr(StubEngine, "review", lambda *_: None)
+    made = begun(world, database, weeks, [(scored, 5)])
+    if ended:
+        with database.write(Actor()) as store:
+            row = store.get_one(Plan, made)
+            row.state, row.ended, row.why_ended = "ended", datetime.date.today(), "why"
+    enter(client, database, world.people["ann"])
+    told = client.get(f"/patients/{world.patients['amy']}/followup/now", headers={"hx-request": "true"}).text
+    assert len(asked) == 1 and asked_of.lower() in asked[0].lower() and said in told
 
 
 def add(client: TestClient, patient: str, csrf: str, **given: str) -> int:
@@ -276,6 +323,11 @@ def test_warning_signs_stay_until_a_clinician_says_what_was_done(client: TestCli
     assert client.post(url, data={"csrf": csrf, "done": " "}).status_code == 422
     assert client.post(url, data={"csrf": csrf, "done": "called, sent to hospital"}).status_code == 303
     assert "New numbness" not in client.get(page).text
+    late = client.post(url, data={"csrf": csrf, "done": "sent by ambulance"})
+    assert late.status_code == 409 and "Ann wrote" in late.text
+    assert "called, sent to hospital" in late.text and "sent by ambulance" in late.text and "was not kept" in late.text
+    with database.read() as store:
+        assert store.get_one(Alert, row.id).done == "called, sent to hospital"
 
 
 @on_sqlite

@@ -12,7 +12,11 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...care import plan_from, sentences
+from ...consult.history import rest_of
+from ...consult.intake import check
 from ...consult.rules import table
+from ...consult.screening import applicability
 from ...consult.wording import texts as report_texts
 from ...errors import InputError
 from .. import due, figures, imports
@@ -50,7 +54,7 @@ def followup_now(request: Request, patient: Id, caller: Who, database: Store) ->
     if plan is None or mapping is None:
         raise Refused(404, "no_record")
     try:
-        context: dict[str, Any] = {"problem": None} | _renewed(request, plan, mapping, pain)
+        context: dict[str, Any] = {"problem": None, "refused": None} | _renewed(request, plan, mapping, pain)
     except InputError as error:
         context = {"problem": error}
     template = "followup/_now.html.j2" if "hx-request" in request.headers else "followup/now.html.j2"
@@ -168,8 +172,10 @@ def alert_done(request: Request, patient: Id, alert: Id, caller: Who, database: 
         row = store.scalar(select(Alert).where(Alert.id == alert, Alert.patient_id == caller.patient_id))
         if row is None:
             raise Refused(404, "no_record")
-        if row.seen_at is None:
-            row.seen_by, row.seen_at, row.done = caller.account, now(), done
+        if row.seen_at is not None:
+            return page(request, "followup/alert.html.j2", 409, patient=caller.patient_id, alert=row, typed=done,
+                        by=names(store, [row.seen_by or ""]).get(row.seen_by or "", ""))
+        row.seen_by, row.seen_at, row.done = caller.account, now(), done
     return _back(request, caller)
 
 
@@ -215,7 +221,7 @@ def _view(store: Session, request: Request, caller: Caller) -> dict[str, Any]:
         "picture": _picture(plan, pain, fmt, request), "treated": len(treated),
         "reviews": [(one, kept.pain_at(one, pain)) for one in reviews], "stop": kept.no_better(plan, scores),
         "last": last, "last_week": kept.week_of(plan, last.day) if last else None,
-        "meaning": kept.meaning(plan, last) if last else None,
+        "meaning": kept.meaning(plan, last, treated) if last else None,
         "week": kept.week_of(plan, today)}
 
 
@@ -231,17 +237,29 @@ def _picture(plan: Plan, pain: list[Score], fmt: Locale, request: Request) -> An
 def _renewed(request: Request, plan: Plan, mapping: dict[str, Any], pain: list[Score]) -> dict[str, Any]:
     """The forecast from the last score on, under what is left of the plan, beside the one of the beginning."""
     engine, ago = request.app.state.engine, kept.week_of(plan, pain[-1].day)
-    review = engine.review(mapping) if plan.state == "current" else None
-    left = review["plan"] if review else ["Nothing"]
+    runs = plan.ended is None or datetime.date.today() < plan.ended
+    review = engine.review(mapping) if runs else None
+    rest = rest_of(plan_from(plan.sentences), ago)
+    care = "ended" if not runs else "runs" if rest.courses else "over"
+    left = review["plan"] if review else sentences(rest) if care == "runs" else ["Nothing"]
     ahead = max(FORECAST_WEEKS - ago, 4)
     found = engine.forecast(mapping, left, weeks=list(range(ahead + 1)), draws=256)
     rows = [row for row in found["forecast"] if row["outcome"] == "NRS"]
+    if not rows:
+        return {"refused": _why_none(found["screening"], mapping)}
     then = {row["week"]: row for row in plan.forecast if row["outcome"] == "NRS"}
     beside = [{"week": week, "then": then[week], "now": row} for row in rows
               if (week := row["week"] + ago) in then and week > ago and week in (6, 12, 26)]
     points = [{"week": (one.day - pain[-1].day).days / 7, "value": one.value} for one in pain]
     return {"review": review, "beside": beside, "last": pain[-1], "ago": ago, "rows": rows, "points": points,
-            "words": report_texts()["course"]["figure"], "moved": bool(found["diagnostics"].get("moved"))}
+            "care": care, "words": report_texts()["course"]["figure"], "moved": bool(found["diagnostics"].get("moved"))}
+
+
+def _why_none(screening: Mapping[str, Any], mapping: Mapping[str, Any]) -> list[str]:
+    """Why no forecast is made: what screening found, or how the person differs from those who were studied."""
+    if screening["status"] == "emergency":
+        return [finding["text"] for finding in screening["findings"] if finding["kind"] == "emergency"]
+    return list(applicability(check(mapping)).reasons)
 
 
 def _signs() -> dict[str, str]:

@@ -34,7 +34,9 @@ def scores_of(store: Session, patient: str) -> list[Score]:
 def plan_followed(store: Session, patient: str) -> Plan | None:
     """The plan that runs, else the one that ended last; None where nothing was agreed."""
     plans = store.scalars(select(Plan).where(Plan.patient_id == patient).order_by(Plan.began, Plan.created_at)).all()
-    running = [plan for plan in plans if plan.state == "current"]
+    today = datetime.date.today()
+    now = [plan for plan in plans if plan.began <= today and (plan.ended is None or today < plan.ended)]
+    running = now or [plan for plan in plans if plan.state == "current"]
     return running[-1] if running else plans[-1] if plans else None
 
 
@@ -84,18 +86,23 @@ def no_better(plan: Plan, scores: Sequence[Score]) -> Score | None:
     return pain[-1] if met else None
 
 
-def meaning(plan: Plan, score: Score) -> tuple[Verdict, Mapping[str, Any]] | None:
+def meaning(plan: Plan, score: Score, treated: Sequence[datetime.date]) -> tuple[Verdict, Mapping[str, Any]] | None:
     """What a score means by the plan's own rules: those of the last review before it.
+
+    A review that follows a session waits for that session, as `due.reviews` has it.
 
     Arguments:
         plan: with its rules.
         score: of pain, since the plan began.
+        treated: days of the plan's sessions, in order.
 
     Returns:
         the verdict and the rule; None before the first review.
     """
     week = week_of(plan, score.day)
-    past = [rule for rule in sorted(plan.review, key=lambda rule: rule["week"]) if rule["week"] <= week]
+    given = sum(day - datetime.timedelta(days=EARLY_DAYS) <= score.day for day in treated)
+    past = [rule for rule in sorted(plan.review, key=lambda rule: rule["week"])
+            if rule["week"] <= week and given >= (rule.get("session") or 0)]
     if not past:
         return None
     rule = past[-1]

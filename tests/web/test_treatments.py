@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import AdverseEvent, Treatment, new_id
+from deqi.web.store.tables import AdverseEvent, Person, Plan, Treatment, new_id
 
 from .conftest import World, enter
 from .planned import begun, on_sqlite
@@ -62,6 +62,44 @@ def test_what_cannot_be_is_told_at_its_field_and_nothing_is_kept(client: TestCli
         assert answer.status_code == 422 and f'href="#{field}"' in answer.text, field
     with database.read() as store:
         assert store.scalar(select(Treatment)) is None
+
+
+@on_sqlite
+def test_a_form_that_is_sent_twice_makes_one_record_and_another_one_where_it_was_changed(
+        client: TestClient, database: Database, world: World) -> None:
+    csrf = enter(client, database, world.people["ann"])
+    for kind, form, url in ((Treatment, SESSION, "treatments/new"), (AdverseEvent, EVENT, "events/new"),
+                            (Person, {"name": "Zoe"}, "")):
+        url = f"/patients/{world.patients['amy']}/{url}" if url else "/patients/new"
+        once = re.search(r'name="once"[^>]*value="([0-9a-f]{32})"', client.get(url).text)
+        assert once is not None
+        sent = {**form, "csrf": csrf, "once": once[1]}
+        with database.read() as store:
+            before = len(store.scalars(select(kind)).all())
+        answers = [client.post(url, data=sent) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [303, 303]
+        assert answers[0].headers["location"] == answers[1].headers["location"]
+        assert client.post(url, data={**sent, "name": "Zoa", "day": "2026-01-02"}).status_code == 303
+        with database.read() as store:
+            assert len(store.scalars(select(kind)).all()) == before + 2
+    sent["once"] = world.patients["ben"]
+    assert world.patients["ben"] not in client.post("/patients/new", data=sent).headers["location"]
+
+
+@on_sqlite
+def test_a_session_belongs_to_the_plan_that_ran_on_its_day(client: TestClient, database: Database, world: World
+                                                          ) -> None:
+    earlier, later = begun(world, database, 6), begun(world, database, 2)
+    with database.write(Actor()) as store:
+        row = store.get_one(Plan, earlier)
+        row.state, row.ended = "ended", datetime.date.today() - datetime.timedelta(weeks=2)
+    csrf, url = enter(client, database, world.people["ann"]), f"/patients/{world.patients['amy']}/treatments/new"
+    for weeks, plan in ((0, later), (2, later), (4, earlier), (7, None)):
+        day = (datetime.date.today() - datetime.timedelta(weeks=weeks)).isoformat()
+        assert client.post(url, data={**SESSION, "csrf": csrf, "day": day}).status_code == 303
+        with database.read() as store:
+            assert store.scalars(select(Treatment).where(Treatment.day == datetime.date.fromisoformat(day))
+                                 ).one().plan_id == plan
 
 
 def logged(database: Database, world: World, name: str = "amy") -> str:

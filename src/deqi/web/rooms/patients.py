@@ -22,6 +22,7 @@ from ..store import assessments, patients
 from ..store.database import StoreUnavailable
 from ..store.scores import open_alerts
 from ..store.tables import Account, Assessment, Person, Plan, Score, Treatment, new_id
+from .once import add_once
 
 router = APIRouter()
 EXAMPLE = Path(__file__).parent.parent / "example.yaml"
@@ -66,7 +67,8 @@ def example(request: Request, caller: Who, database: Store) -> Response:
 @router.get("/patients/new", name="patient_new")
 def new(request: Request, caller: Who) -> Response:
     """Asks who the patient is."""
-    return page(request, "patients/new.html.j2", given=dict.fromkeys(patients.FIELDS), problems={})
+    return page(request, "patients/new.html.j2", given=dict.fromkeys(patients.FIELDS), once=new_id(),
+                problems={})
 
 
 @router.post("/patients/new", name="patient_made")
@@ -75,10 +77,10 @@ def made(request: Request, caller: Who, database: Store) -> Response:
     try:
         given = patients.read_person(caller.form, today())
     except InputError as error:
-        return page(request, "patients/new.html.j2", 422, given=_typed(caller), problems=_told(error))
+        return page(request, "patients/new.html.j2", 422, given=_typed(caller), problems=_told(error),
+                    once=str(caller.form.get("once", ""))[:32] or new_id())
     with database.write(caller) as store:
-        person = Person(id=new_id(), responsible_id=caller.account, **given)
-        store.add(person)
+        person = add_once(store, caller, Person(responsible_id=caller.account, **given))
     return _to(request, "patient", patient=person.id)
 
 

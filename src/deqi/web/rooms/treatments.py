@@ -20,9 +20,10 @@ from ..locale import Locale
 from ..page import locale_of, page
 from ..problems import Problems
 from ..store import treatments as kept
-from ..store.tables import AdverseEvent, Person, Treatment
+from ..store.tables import AdverseEvent, Person, Treatment, new_id
 from ..store.trail import names
 from .merging import merge, version_in
+from .once import add_once
 
 router = APIRouter()
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -48,7 +49,7 @@ def treatments(request: Request, patient: Id, caller: Who, database: Store) -> R
 def treatment_new(request: Request, patient: Id, caller: Who, database: Store) -> Response:
     """A new session, filled in from the plan and the session before."""
     with database.read() as store:
-        plan = kept.running_plan(store, caller.patient_id)
+        plan = kept.plan_on(store, caller.patient_id, datetime.date.today())
         given = kept.prefilled(store, caller.patient_id, plan)
     given["day"] = datetime.date.today().isoformat()
     return _session_page(request, caller, _as_typed("treatment", given, locale_of(request)), {}, None)
@@ -61,11 +62,10 @@ def treatment_add(request: Request, patient: Id, caller: Who, database: Store) -
     if errors:
         return _session_page(request, caller, _typed("treatment", caller.form), errors, None)
     with database.write(caller) as store:
-        plan = kept.running_plan(store, caller.patient_id)
         day = found.pop("day")
-        under = plan.id if plan is not None and plan.began <= day else None
-        store.add(Treatment(patient_id=caller.patient_id, created_by=caller.account, plan_id=under, day=day,
-                            details=found))
+        plan = kept.plan_on(store, caller.patient_id, day)
+        add_once(store, caller, Treatment(patient_id=caller.patient_id, created_by=caller.account, day=day,
+                                          plan_id=plan.id if plan is not None else None, details=found))
     return _to(request, "treatments", caller)
 
 
@@ -123,10 +123,9 @@ def event_add(request: Request, patient: Id, caller: Who, database: Store) -> Re
         sessions = kept.treatments_of(store, caller.patient_id)
         if errors:
             return _event_page(request, caller, _typed("adverse_event", caller.form), errors, None, sessions)
-        row = AdverseEvent(patient_id=caller.patient_id, created_by=caller.account, day=found.pop("day"),
-                           kind=found.pop("kind"), treatment_id=_session_of(found.pop("treatment"), sessions),
-                           details=found)
-        store.add(row)
+        row = add_once(store, caller, AdverseEvent(
+            patient_id=caller.patient_id, created_by=caller.account, day=found.pop("day"), kind=found.pop("kind"),
+            treatment_id=_session_of(found.pop("treatment"), sessions), details=found))
     return _after_event(request, caller, row)
 
 
@@ -161,18 +160,23 @@ def _session_page(request: Request, caller: Caller, given: Values, errors: Mappi
     main = [field for name in MAIN for field in known if field.id == name]
     rest = [field for field in known if field.id not in MAIN]
     return page(request, "treatments/treatment.html.j2", 422 if errors else status, patient=caller.patient_id,
-                given=given, errors=errors, row=row, main=main, rest=rest, today=datetime.date.today(),
-                beyond=bool({field.id for field in rest} & set(errors)), labels=_labels(request, "treatment"),
-                choices_of=_choices_of(request))
+                given=given, errors=errors, row=row, once=_once(caller), main=main, rest=rest,
+                today=datetime.date.today(), beyond=bool({field.id for field in rest} & set(errors)),
+                labels=_labels(request, "treatment"), choices_of=_choices_of(request))
 
 
 def _event_page(request: Request, caller: Caller, given: Values, errors: Mapping[str, str], row: AdverseEvent | None,
                 sessions: list[Treatment]) -> Response:
     return page(request, "treatments/event.html.j2", 422 if errors else 200, patient=caller.patient_id, given=given,
-                errors=errors, row=row, fields=stricta.fields("adverse_event"), choices_of=_choices_of(request),
+                errors=errors, row=row, once=_once(caller), fields=stricta.fields("adverse_event"),
+                choices_of=_choices_of(request),
                 labels=_labels(request, "adverse_event"), sessions=_days(request, sessions),
                 today=datetime.date.today(), serious=row is not None and kept.is_serious(row.details),
                 reported=row is not None and kept.is_open(row))
+
+
+def _once(caller: Caller) -> str:
+    return str(caller.form.get("once", ""))[:32] or new_id()
 
 
 def _read(record: str, form: FormData, fmt: Locale) -> tuple[Values, dict[str, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from .. import stricta
@@ -28,9 +29,10 @@ def events_of(store: Session, patient: str) -> list[AdverseEvent]:
                               .order_by(AdverseEvent.day.desc(), AdverseEvent.created_at.desc())))
 
 
-def running_plan(store: Session, patient: str) -> Plan | None:
-    """The plan that sessions are given under now; None if none runs."""
-    return store.scalar(select(Plan).where(Plan.patient_id == patient, Plan.state == "current")
+def plan_on(store: Session, patient: str, day: datetime.date) -> Plan | None:
+    """The plan that a session of some day is given under; None if none ran then."""
+    return store.scalar(select(Plan).where(Plan.patient_id == patient, Plan.began <= day,
+                                           or_(Plan.ended.is_(None), Plan.ended >= day))
                         .order_by(Plan.began.desc(), Plan.created_at.desc()).limit(1))
 
 

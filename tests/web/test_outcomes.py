@@ -48,7 +48,7 @@ def drawn(people: int, clinician: str = "a", shift: float = 0.0) -> list[Course]
     """People whose scores come from their own forecasts: half of the scale above, half below 30 % less pain."""
     chances = RNG.uniform(0.1, 0.8, people)
     better = RNG.uniform(size=people) < np.clip(chances + shift, 0, 1)
-    return [course(k, (12.0, 3.0 if good else 6.0), chance=float(chance), clinician=clinician)
+    return [course(k, (12.0, 3.0 if good else 6.0), chance=float(chance), clinician=clinician, person=f"{clinician}{k}")
             for k, (chance, good) in enumerate(zip(chances, better, strict=True))]
 
 
@@ -96,6 +96,23 @@ def test_intervals_of_calibration_hold_their_chances_about_as_often_as_they_say(
     held = [low <= one["forecast"] <= high for _ in range(150) for one in outcomes(drawn(200), 12)["calibration"]
             for low, high in [one["interval"]]]
     assert np.mean(held) == pytest.approx(0.95, abs=0.03)
+
+
+def test_a_person_counts_once_with_the_first_plan_that_ran_at_the_week() -> None:
+    begun_first = course(0, (12.0, 2.0), weeks=30.0)
+    later = course(0, (12.0, 6.0), weeks=16.0)
+    stopped = course(1, (12.0, 6.0), weeks=30.0, ended=5.0)
+    after = course(1, (7.0, 6.0), (12.0, 3.0), weeks=25.0)
+    found = outcomes([later, begun_first, after, stopped], 12)
+    assert (found["observed"], found["all"]["improved"], found["later"], found["ended_early"]) == (2, 2, 1, 1)
+    assert found["plans"] == 4 and found["due"] == 2
+    assert outcomes([replace(stopped, ended=12.0)], 12)["observed"] == 1
+
+
+def test_nobody_counts_before_the_window_has_closed() -> None:
+    early = course(0, (11.0, 2.0), weeks=11.5)
+    assert [outcomes([replace(early, weeks=weeks)], 12)["observed"] for weeks in (11.5, 14.0, 14.1)] == [0, 0, 1]
+    assert outcomes([early], 12)["not_yet"] == 1
 
 
 def test_dispersion_tells_groups_that_differ_from_groups_that_do_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,7 +11,7 @@ from fastapi.testclient import TestClient
 from deqi.web.store import practice
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import AdverseEvent, Assessment, Person, Score, Treatment, new_id
+from deqi.web.store.tables import AdverseEvent, Assessment, Person, Plan, Score, Treatment, new_id
 
 from .conftest import World, enter
 from .planned import begun, on_sqlite, plan
@@ -45,6 +46,19 @@ def test_a_course_holds_the_scores_since_the_plan_began(client: TestClient, data
         found = practice.courses(store, TODAY)
     assert len(found) == 1 and found[0].scores == [(0.0, 6.0), (2.0, 5.0)] and found[0].weeks == 7.0
     assert found[0].clinician == world.people["ann"] and found[0].person == world.patients["amy"]
+
+
+@on_sqlite
+def test_a_plan_that_was_ended_early_is_shown_and_gives_its_score_to_no_other_count(
+        client: TestClient, database: Database, world: World) -> None:
+    stopped = begun(world, database, 16, [(12, 3)])
+    begun(world, database, 15)
+    with database.write(Actor()) as store:
+        row = store.get_one(Plan, stopped)
+        row.state, row.ended = "ended", TODAY - datetime.timedelta(weeks=15)
+    enter(client, database, world.people["ann"])
+    told = " ".join(re.sub(r"<[^>]+>", " ", client.get("/practice").text).split())
+    assert "Ended before this week, so not counted 1" in told and "of which came 1" in told
 
 
 @on_sqlite

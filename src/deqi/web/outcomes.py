@@ -38,6 +38,7 @@ class Course:
         forecast: rows made then, as the interface has them; those of NRS count.
         scores: (weeks since it began, NRS).
         weeks: how long ago it began.
+        ended: weeks from its beginning to its end; None while it runs.
     """
 
     person: str
@@ -47,6 +48,7 @@ class Course:
     forecast: Sequence[Row]
     scores: Sequence[tuple[float, float]]
     weeks: float
+    ended: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,36 +76,48 @@ def window_of(week: float) -> float:
 def outcomes(courses: Sequence[Course], week: int) -> dict[str, Any]:
     """Hold what was reported at one week against what was forecast at the start.
 
+    A person counts once, with the first plan that ran at that week: a later plan is often chosen because the first did
+    not help. Nobody counts before the window has closed, or those who come early would count more.
+
     Arguments:
         courses: one for each plan.
         week: since each plan began; the forecasts must have it.
 
     Returns:
         `week`, `window`; numbers of plans: `plans`, of `people`; `due`, of which `observed` and `missing`; `not_yet`;
-        `no_forecast` (none for that week, or no pain to begin with). `all`, and `by` clinician and kind: groups, see
+        `ended_early` (before that week); `later` (of people who count with an earlier plan); `no_forecast` (none for
+        that week, or no pain to begin with). `all`, and `by` clinician and kind: groups, see
         `group`. `calibration`: bins, see `calibration`. `coverage`, `error`: None for fewer than ten scores.
         `dispersion` by clinician and kind: None for fewer than three groups. `notes`: ids of sentences in the texts.
     """
     held: list[Held] = []
     missing: list[Course] = []
-    not_yet = no_forecast = 0
-    for course in courses:
+    counted: set[str] = set()
+    not_yet = no_forecast = ended_early = later = 0
+    for course in sorted(courses, key=lambda course: -course.weeks):
         row = _forecast_at(course, week)
         score = _nearest(course.scores, week)
         if row is None:
             no_forecast += 1
+        elif course.ended is not None and course.ended < week:
+            ended_early += 1
+        elif course.person in counted:
+            later += 1
+        elif course.weeks <= week + window_of(week):
+            not_yet += 1
         elif score is not None:
+            counted.add(course.person)
             low, high = (float(row["quantiles"][level]) for level in ("0.1", "0.9"))
             held.append(Held(course, score, float(row["mean"]), low, high, float(row["p_improved_30pct"])))
-        elif course.weeks > week + window_of(week):
-            missing.append(course)
         else:
-            not_yet += 1
+            counted.add(course.person)
+            missing.append(course)
     by = {part: _groups(held, missing, part) for part in ("clinician", "kind")}
     found = {
         "week": week, "window": window_of(week), "plans": len(courses),
         "people": len({course.person for course in courses}), "due": len(held) + len(missing),
-        "observed": len(held), "missing": len(missing), "not_yet": not_yet, "no_forecast": no_forecast,
+        "observed": len(held), "missing": len(missing), "not_yet": not_yet,
+        "ended_early": ended_early, "later": later, "no_forecast": no_forecast,
         "all": group("all", held, len(missing)), "by": by, "calibration": calibration(held),
         "coverage": _coverage(held), "error": _error(held),
         "dispersion": {part: dispersion(rows) for part, rows in by.items()},

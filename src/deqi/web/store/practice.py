@@ -46,7 +46,8 @@ def courses(store: Session, today: datetime.date, own: Any = None) -> list[Cours
         reported[score.patient_id].append(score)
     return [Course(plan.patient_id, plan.created_by, plan.kinds, plan.baseline, plan.forecast,
                    [(weeks_of(plan, one.day), one.value) for one in reported[plan.patient_id] if one.day >= plan.began],
-                   weeks_of(plan, today)) for plan in plans if plan.began <= today]
+                   weeks_of(plan, today), weeks_of(plan, plan.ended) if plan.ended and plan.ended <= today else None)
+            for plan in plans if plan.began <= today]
 
 
 def harms(store: Session, own: Any = None) -> Seen:

@@ -121,8 +121,9 @@ def _damaged(path: Path, damage: str) -> None:
             file.writestr(name, content)
 
 
-def test_a_backup_with_a_changed_trail_is_restored_not_at_all(filled: World, tmp_path: Path) -> None:
-    """Somebody with the file could mend its sums, but not the seals of the trail."""
+@pytest.mark.parametrize("table", ["audit", "accounts", "scores"])
+def test_a_forged_backup_is_restored_not_at_all(filled: World, tmp_path: Path, table: str) -> None:
+    """Somebody with the file could mend its sums, but not its seal."""
     database = Database(filled.settings.database, keyring(filled.settings.key_file))
     path = tmp_path / "b.zip"
     backup(database, path)
@@ -130,14 +131,17 @@ def test_a_backup_with_a_changed_trail_is_restored_not_at_all(filled: World, tmp
     with zipfile.ZipFile(path) as file:
         parts = {name: file.read(name) for name in file.namelist()}
     made = json.loads(parts["manifest.json"])
-    parts["audit.jsonl"] = parts["audit.jsonl"].replace(b'"created"', b'"deleted"', 1)
-    made["tables"]["audit"]["sha256"] = hashlib.sha256(parts["audit.jsonl"]).hexdigest()
+    name, (old, new) = f"{table}.jsonl", {"audit": (b'"created"', b'"deleted"'), "accounts": (b"clinician", b"admin"),
+                                          "scores": (b'"NRS"', b'"ODI"')}[table]
+    assert old in parts[name]
+    parts[name] = parts[name].replace(old, new, 1)
+    made["tables"][table]["sha256"] = hashlib.sha256(parts[name]).hexdigest()
     parts["manifest.json"] = json.dumps(made).encode()
     with zipfile.ZipFile(path, "w") as file:
         for name, content in parts.items():
             file.writestr(name, content)
     target = Database(f"sqlite:///{tmp_path}/new.sqlite", keyring(filled.settings.key_file))
-    with pytest.raises(DeqiError, match="not whole from entry 1"):
+    with pytest.raises(DeqiError, match="was changed since it was made"):
         restore(target, path)
     with target.engine.connect() as connection:
         assert not room._tables(connection)

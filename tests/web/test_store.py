@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import make_url, select, text
+from cryptography.fernet import Fernet
+from sqlalchemy import event, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from deqi.errors import InputError
 from deqi.web.app import open_store
 from deqi.web.store.audit import Actor, broken_at, note
-from deqi.web.store.crypt import Document, Encrypted, keyring
+from deqi.web.store.crypt import Document, Encrypted, Keyring, give_keys, keyring, sealed
 from deqi.web.store.database import Conflict, Database
 from deqi.web.store.patients import erase
 from deqi.web.store.tables import (
@@ -33,6 +34,7 @@ from deqi.web.store.tables import (
 from deqi.web.store.verify import rotate, verify
 
 from .conftest import World
+from .planned import on_sqlite
 
 MARK = "Zanzibarmarker"
 DAY = datetime.date(2026, 3, 9)
@@ -137,6 +139,65 @@ def test_a_change_or_a_gap_made_from_outside_shows(world: World, statement: str,
     database.close()
 
 
+def _own_key(world: World, folder: Path) -> Path:
+    """A copy of the key file, which all worlds share."""
+    key = folder / "own" / "key"
+    key.parent.mkdir()
+    key.write_text(world.settings.key_file.read_text())
+    return key
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+@on_sqlite
+def test_an_end_cut_off_from_outside_shows(world: World, tmp_path: Path, renewed: bool) -> None:
+    """Also after the change of the key."""
+    database = open_store(world.settings)
+    if renewed:
+        rotate(database, _own_key(world, tmp_path))
+    with database.write(Actor()) as store:
+        note(store, "viewed", "patients", "x")
+        note(store, "exported", "patients", "x")
+    with database.read() as store:
+        assert broken_at(store) is None
+        last = store.scalars(select(func.max(Entry.seq))).one()
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER audit_no_delete"))
+        connection.execute(text(f"DELETE FROM audit WHERE seq = {last}"))
+    with database.read() as store:
+        assert broken_at(store) == last
+    assert not verify(database)["is_whole"]
+    database.close()
+
+
+@on_sqlite
+def test_a_seal_takes_the_oldest_key(world: World, tmp_path: Path) -> None:
+    database = open_store(world.settings)
+    before = sealed(database.engine.dialect, "head", 1)
+    rotate(database, _own_key(world, tmp_path))
+    assert sealed(database.engine.dialect, "head", 1) == before
+    give_keys(database.engine.dialect, Keyring([Fernet.generate_key().decode()]))
+    assert sealed(database.engine.dialect, "head", 1) != before
+    database.close()
+
+
+@on_sqlite
+def test_a_write_of_many_rows_asks_the_store_seldom(world: World) -> None:
+    """A big import holds up everybody else's writes as long as it takes."""
+    database = open_store(world.settings)
+    asked: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    with database.write(Actor()) as store:
+        store.add_all(Score(patient_id=world.patients["ben"], created_by="x", outcome="NRS", value=1.0,
+                            day=datetime.date(1901, 1, 1) + datetime.timedelta(k), origin="practice")
+                      for k in range(300))
+    assert len(asked) < 30
+    assert verify(database)["is_whole"]
+    with database.read() as store:
+        assert store.scalars(select(func.count()).select_from(Revision).join(Entry, Entry.seq == Revision.seq).where(
+            Entry.kind == "scores", Revision.patient_id == world.patients["ben"])).one() >= 300
+    database.close()
+
+
 def test_the_trail_holds_in_any_time_zone_of_the_server(world: World) -> None:
     database = open_store(world.settings)
     if not database.is_sqlite:
@@ -177,9 +238,7 @@ def test_erasing_leaves_entries_and_nothing_else(marked: World) -> None:
 
 
 def test_a_new_key_closes_everything_anew_and_the_old_one_opens_nothing(marked: World, tmp_path: Path) -> None:
-    key = tmp_path / "own" / "key"
-    key.parent.mkdir()
-    key.write_text(marked.settings.key_file.read_text())
+    key = _own_key(marked, tmp_path)
     database = Database(marked.settings.database, keyring(key))
     cells = rotate(database, key)
     assert cells >= 15 and verify(database)["is_whole"]
@@ -187,7 +246,8 @@ def test_a_new_key_closes_everything_anew_and_the_old_one_opens_nothing(marked: 
     database.close()
     key.write_text(newest + "\n")
     database = Database(marked.settings.database, keyring(key))
-    assert verify(database)["is_whole"]
+    (fault,) = verify(database)["faults"]
+    assert "oldest key" in fault, "every row opens, and the seals need the oldest key"
     with database.read() as store:
         assert store.get_one(Person, marked.patients["amy"]).name == MARK
     database.close()

@@ -1,4 +1,6 @@
-"""The audit trail: who did what to which record and when, in the transaction that did it, each entry sealed by a hash.
+"""The audit trail: who did what to which record and when, in the transaction that did it, each entry sealed.
+
+A seal is over the one before too, and takes the key (`crypt.sealed`); the practice's row holds one of the newest entry.
 
 Nobody writes entries by hand for what changes rows: every row added, changed or deleted in a write gives one. What
 changes no row (signing in, opening a record) is noted with `note`.
@@ -6,15 +8,14 @@ changes no row (signing in, opening a record) is noted with `note`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import event, inspect, select
+from sqlalchemy import Dialect, event, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
-from .tables import Entry, OfPatient, Person, Revision, Row, new_id, now
+from .crypt import sealed
+from .tables import Entry, OfPatient, Person, Practice, Revision, Row, new_id, now
 
 NONE = "0" * 64
 
@@ -63,39 +64,45 @@ def watch(store: Session, actor: Actor) -> None:
 
 
 def seal(store: Session) -> None:
-    """Write the entries of a write, each with a digest over the one before."""
+    """Write the entries of a write, each with a digest over the one before, and the seal of the last."""
     store.flush()
+    if not store.info["done"]:
+        return
     last = store.execute(select(Entry.seq, Entry.digest).order_by(Entry.seq.desc()).limit(1)).first()
     seq, digest = last or (0, NONE)
-    actor, at = store.info["actor"], now()
+    actor, at, dialect = store.info["actor"], now(), store.get_bind().dialect
+    entries, revisions = [], []
     for done in store.info["done"]:
         seq += 1
         entry = Entry(seq=seq, at=at, actor=actor.actor, action=done.action, kind=done.kind, object_id=done.object_id,
                       patient_id=done.patient_id, fields=list(done.fields), request=actor.request)
-        entry.digest = digest = digest_of(entry, digest)
-        store.add(entry)
-        store.flush()
+        entry.digest = digest = digest_of(entry, digest, dialect)
+        entries.append({column.name: getattr(entry, column.name) for column in Entry.__table__.columns})
         if done.row is not None:
-            store.add(Revision(seq=seq, patient_id=done.patient_id, content=content_of(done.row)))
+            revisions.append({"seq": seq, "patient_id": done.patient_id, "content": content_of(done.row)})
+    store.execute(insert(Entry), entries)
+    if revisions:
+        store.execute(insert(Revision), revisions)
+    store.execute(update(Practice).values(trail_head=sealed(dialect, "head", seq, digest)),
+                  execution_options={"synchronize_session": False})
     store.info["done"].clear()
-    store.flush()
 
 
-def digest_of(entry: Entry, before: str) -> str:
+def digest_of(entry: Entry, before: str, dialect: Dialect) -> str:
     """The seal of an entry, given that of the one before it."""
-    told = [before, entry.seq, entry.at.isoformat(), entry.actor, entry.action, entry.kind, entry.object_id,
-            entry.patient_id, entry.fields, entry.request]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return sealed(dialect, "entry", before, entry.seq, entry.at.isoformat(), entry.actor, entry.action, entry.kind,
+                  entry.object_id, entry.patient_id, entry.fields, entry.request)
 
 
 def broken_at(store: Session) -> int | None:
     """The number of the first entry that was changed or is missing, or None if the trail is whole."""
-    before, expected = NONE, 1
+    before, expected, dialect = NONE, 1, store.get_bind().dialect
     for entry in store.scalars(select(Entry).order_by(Entry.seq)).yield_per(500):
-        if entry.seq != expected or entry.digest != digest_of(entry, before):
+        if entry.seq != expected or entry.digest != digest_of(entry, before, dialect):
             return expected
         before, expected = entry.digest, expected + 1
-    return None
+    heads = store.scalars(select(Practice.trail_head)).all()
+    return None if heads == [sealed(dialect, "head", expected - 1, before)] else expected
 
 
 def content_of(row: Row) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One portable backup of a store, of SQLite or PostgreSQL and for either: rows as JSON lines, a table a file, in a zip.
 
-What is encrypted stays encrypted, and the key is not in it. A backup is a snapshot of one moment, made while the server
+What is encrypted stays encrypted, and the key is not in it; the manifest is sealed with it, so that none but deqi's own
+backups are put back. A backup is a snapshot of one moment, made while the server
 runs; it is written whole or not at all, and put back whole or not at all.
 """
 
@@ -22,6 +23,7 @@ from ... import __version__
 from ...errors import DeqiError, InputError
 from ...writing import replacing
 from .audit import broken_at
+from .crypt import WrongKey, sealed
 from .database import Database, told
 from .migrate import check_known, newest, upgrade, version_of
 from .tables import Practice, now
@@ -43,7 +45,7 @@ def backup(database: Database, path: Path) -> Manifest:
         path: of the zip; a file that is there already is replaced.
 
     Returns:
-        the manifest: `format, deqi, tables_version, made_at, note, tables: {name: {rows, sha256}}`.
+        the manifest: `format, deqi, tables_version, made_at, note, tables: {name: {rows, sha256}}, seal`.
 
     Raises:
         InputError: the file cannot be written, or the store holds nothing.
@@ -63,6 +65,7 @@ def backup(database: Database, path: Path) -> Manifest:
         for name, table in tables.items():
             if name not in LEFT_OUT:
                 made["tables"][name] = _write(file, connection, table)
+        made["seal"] = sealed(connection.dialect, "backup", made)
         file.writestr("manifest.json", json.dumps(made, indent=1))
     return made
 
@@ -124,11 +127,15 @@ def restore(database: Database, path: Path) -> Manifest:
 
     Raises:
         InputError: a store that is not empty, or no whole backup.
-        WrongKey: the backup was made with another key.
+        WrongKey: the backup was made with another key, or was changed since.
         DeqiError: its audit trail is not whole.
         StoreUnavailable: the store cannot be written. Whatever is raised, the store is as empty as before.
     """
     made = manifest_of(path)
+    told_of = {name: value for name, value in made.items() if name != "seal"}
+    if made.get("seal") != sealed(database.engine.dialect, "backup", told_of):
+        raise WrongKey(f"{path}: this backup was made with another key, or was changed since it was made; nothing was "
+                       "restored. Name the right key file in DEQI_KEY_FILE")
     with told(), database.engine.execution_options(immediate=True).begin() as connection:
         if _tables(connection):
             raise InputError("a backup goes only into an empty store", file=str(database.path or "database"),

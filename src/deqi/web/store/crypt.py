@@ -1,16 +1,23 @@
 """Columns that are encrypted at rest: names, free words and whole documents.
 
 The recipe is Fernet (AES-128 in CBC mode, authenticated by HMAC-SHA256). Keys live in a file outside the database, the
-newest first; older ones still open what they closed.
+newest first; older ones still open what they closed. From the oldest one comes the seal of the audit trail and of
+backups, so that it must never leave the file.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
@@ -24,7 +31,22 @@ class WrongKey(DeqiError):
     """What is stored was encrypted with a key that is not in the key file."""
 
 
-def keyring(path: Path, *, create: bool = False) -> MultiFernet:
+class Keyring(MultiFernet):
+    """The keys of a store.
+
+    Arguments:
+        keys: the newest first.
+
+    Attributes:
+        seal: the key of seals, derived from the oldest one, which stays when newer ones are put before it.
+    """
+
+    def __init__(self, keys: Sequence[str]):
+        super().__init__([Fernet(key) for key in keys])
+        self.seal = HKDF(SHA256(), 32, salt=None, info=b"deqi seals").derive(base64.urlsafe_b64decode(keys[-1]))
+
+
+def keyring(path: Path, *, create: bool = False) -> Keyring:
     """Read the keys.
 
     Arguments:
@@ -38,8 +60,7 @@ def keyring(path: Path, *, create: bool = False) -> MultiFernet:
         private_folder(path.parent)
         private_file(path, Fernet.generate_key().decode() + "\n")
     try:
-        lines = path.read_text(encoding="ascii").split()
-        return MultiFernet([Fernet(line) for line in lines])
+        return Keyring(path.read_text(encoding="ascii").split())
     except OSError as error:
         raise InputError(f"the key cannot be read ({error.strerror})", file=str(path),
                          accepted="the key file that this store was made with (DEQI_KEY_FILE)") from None
@@ -52,9 +73,14 @@ def add_key(path: Path) -> None:
     private_file(path, Fernet.generate_key().decode() + "\n" + path.read_text(encoding="ascii"))
 
 
-def give_keys(dialect: Dialect, keys: MultiFernet) -> None:
+def give_keys(dialect: Dialect, keys: Keyring) -> None:
     """Let the columns of one database open and close with these keys."""
     setattr(dialect, KEYRING, keys)
+
+
+def sealed(dialect: Dialect, *told: object) -> str:
+    """The seal of plain data, HMAC-SHA-256: nobody makes it without the key. The first part tells what it is."""
+    return hmac.new(_keys(dialect).seal, json.dumps(told).encode(), hashlib.sha256).hexdigest()
 
 
 class Encrypted(TypeDecorator[str]):
@@ -97,6 +123,6 @@ class Document(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _keys(dialect: Dialect) -> MultiFernet:
-    keys: MultiFernet = getattr(dialect, KEYRING)
+def _keys(dialect: Dialect) -> Keyring:
+    keys: Keyring = getattr(dialect, KEYRING)
     return keys

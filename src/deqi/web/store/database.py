@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import MultiFernet
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as WaitedTooLong
@@ -16,7 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from ...errors import DeqiError, InputError
 from .audit import Actor, seal, watch
-from .crypt import give_keys
+from .crypt import Keyring, give_keys
 from .tables import Row
 
 BUSY_SECONDS = 5.0
@@ -40,7 +39,7 @@ class Database:
         keys: that open and close what is encrypted.
     """
 
-    def __init__(self, url: str, keys: MultiFernet):
+    def __init__(self, url: str, keys: Keyring):
         self.url, self.is_sqlite = url, make_url(url).get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.is_sqlite else create_engine(
             url, pool_size=20, max_overflow=40, pool_pre_ping=True, hide_parameters=True)

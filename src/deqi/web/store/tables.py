@@ -87,13 +87,15 @@ class Practice(Shared):
     Attributes:
         key_check: opens only with the right key.
         locale: for pages before anybody signed in, such as `en-GB`.
+        trail_head: the seal of the newest entry of the audit trail, so that a missing end shows.
     """
 
     __tablename__ = "practice"
-    secret = frozenset({"key_check"})
+    secret = frozenset({"key_check", "trail_head"})
     name: Mapped[str] = mapped_column(String(200), default="")
     locale: Mapped[str] = mapped_column(String(20), default="en-GB")
     key_check: Mapped[str] = mapped_column(Encrypted)
+    trail_head: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Account(Shared):
@@ -328,7 +330,7 @@ class Entry(Row):
         kind, object_id: what it was done to.
         fields: names of the fields that changed, never their values.
         request: the id of the request.
-        digest: SHA-256 over the entry before and this one, so that a gap or a change shows.
+        digest: HMAC-SHA-256 over the digest before and this entry, so that a gap or a change shows.
     """
 
     __tablename__ = "audit"

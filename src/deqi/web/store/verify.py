@@ -34,7 +34,8 @@ def verify(database: Database) -> dict[str, Any]:
     faults: list[str] = []
     with database.read() as store:
         if (broken := broken_at(store)) is not None:
-            faults.append(f"the audit trail is not whole from entry {broken} on")
+            faults.append(f"the audit trail is not whole from entry {broken} on" + (
+                "; or the oldest key, which seals it, is not in the key file" if broken == 1 else ""))
         told = Counter((kind, object_id) for kind, object_id in store.execute(
             select(Entry.kind, Entry.object_id).where(Entry.action == "created")))
         for mapper in sorted(Row.registry.mappers, key=lambda mapper: str(mapper.local_table)):
@@ -58,7 +59,8 @@ def verify(database: Database) -> dict[str, Any]:
 
 
 def rotate(database: Database, key_file: Path) -> int:
-    """Make a new key and encrypt everything anew with it, in one write; older keys stay in the file, below it.
+    """Make a new key and encrypt everything anew with it, in one write; older keys stay in the file, below it:
+    the oldest one seals the audit trail and backups.
 
     A crash in between loses nothing: the file then holds both keys.
 

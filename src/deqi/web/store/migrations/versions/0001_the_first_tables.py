@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("locale", sa.String(length=20), nullable=False),
         sa.Column("key_check", sa.LargeBinary(), nullable=False),
+        sa.Column("trail_head", sa.String(length=64), nullable=False),
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

@@ -180,6 +180,66 @@ def test_what_is_thought_now_is_of_what_is_left_of_the_plan(
     assert len(asked) == 1 and asked_of.lower() in asked[0].lower() and said in told
 
 
+def assessed(database: Database, world: World, state: str = "done", **answers: Any) -> str:
+    """Another assessment of today; gives its id."""
+    with database.write(Actor()) as store:
+        row = Assessment(id=new_id(), patient_id=world.patients["amy"], created_by=world.people["ann"], state=state,
+                         day=datetime.date.today(), answers={"patient": {"pain": {"week_average": 6}, **answers}})
+        store.add(row)
+    return row.id
+
+
+VERDICTS = ("What the last score means", "Renew the forecast", "When to look again", "Forecast and scores", "<svg",
+            "no better than at the start")
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["emergency", "alert"])
+def test_in_an_emergency_no_verdict_and_no_forecast_is_shown(client: TestClient, database: Database, world: World,
+                                                             how: str) -> None:
+    begun(world, database, 7, [(2, 5), (6.5, 6)])
+    if how == "emergency":
+        assessed(database, world, "open", red_flags={"saddle_numbness": True})
+    else:
+        with database.write(Actor()) as store:
+            store.add(Alert(patient_id=world.patients["amy"], created_by="link:x", day=datetime.date.today(),
+                            signs={"signs": ["saddle_numbness"]}))
+    patient = world.patients["amy"]
+    for name in ("ann", "cas"):
+        enter(client, database, world.people[name])
+        for url, headers in (("followup", {}), ("followup/now", {}), ("followup/now", {"hx-request": "true"}),
+                             ("treatments/new", {})):
+            answer = client.get(f"/patients/{patient}/{url}", headers=headers)
+            assert answer.status_code == 200 and not any(words in answer.text for words in VERDICTS), url
+            said = "Signs of an emergency" if how == "emergency" else "reported warning signs"
+            assert answer.text.count(said) == 1, url
+        assert ("Signs of an emergency" in client.get(f"/patients/{patient}").text) is (how == "emergency")
+
+
+@on_sqlite
+def test_a_referral_and_what_is_no_longer_allowed_stand_first(client: TestClient, database: Database, world: World
+                                                             ) -> None:
+    began = begun(world, database, 3, [(2, 5)])
+    with database.write(Actor()) as store:
+        row = store.get_one(Plan, began)
+        row.sentences = ["Electroacupuncture 2 Hz 30 min twice a week for 5 weeks, points local"]
+    enter(client, database, world.people["ann"])
+    base = f"/patients/{world.patients['amy']}"
+    told_first = [("conditions", "pacemaker", "No current with an implanted electrical device", f"/plans/{began}"),
+                  ("red_flags", "foot_drop", "A doctor comes first", "/screening")]
+    for part, asked, said, to in told_first:
+        assessed(database, world, **{part: {asked: True}})
+        for url in ("", "/followup", "/treatments/new", "/followup/now"):
+            told = client.get(base + url).text
+            assert said in told and "no longer allowed" in told and f'{to}"' in told, (asked, url)
+    page = client.get(f"{base}/followup").text
+    assert page.index("A doctor comes first") < page.index("What the last score means")
+    with database.write(Actor()) as store:
+        row = store.get_one(Plan, began)
+        row.state, row.ended, row.why_ended = "ended", datetime.date.today(), "pacemaker"
+    assert "no longer allowed" not in client.get(base).text
+
+
 def add(client: TestClient, patient: str, csrf: str, **given: str) -> int:
     return client.post(f"/patients/{patient}/scores", data={"csrf": csrf, **given}).status_code
 

@@ -26,6 +26,7 @@ from ..locale import Locale
 from ..page import locale_of, page
 from ..problems import Problems
 from ..store import scores as kept
+from ..store.first import what_first
 from ..store.tables import Alert, Assessment, Link, Person, Plan, Score, now
 from ..store.trail import names
 from .merging import merge, version_in
@@ -51,12 +52,14 @@ def followup_now(request: Request, patient: Id, caller: Who, database: Store) ->
         plan = kept.plan_followed(store, caller.patient_id)
         mapping = kept.patient_now(store, caller.patient_id, plan) if plan is not None else None
         pain = kept.pain_since(plan, kept.scores_of(store, caller.patient_id)) if plan is not None else []
+        first = what_first(store, caller.patient_id, plan)
     if plan is None or mapping is None:
         raise Refused(404, "no_record")
+    context: dict[str, Any] = {"problem": None, "refused": None, "first": first}
     try:
-        context: dict[str, Any] = {"problem": None, "refused": None} | _renewed(request, plan, mapping, pain)
+        context |= {} if first.alone else _renewed(request, plan, mapping, pain)
     except InputError as error:
-        context = {"problem": error}
+        context |= {"problem": error}
     template = "followup/_now.html.j2" if "hx-request" in request.headers else "followup/now.html.j2"
     return page(request, template, patient=caller.patient_id, plan=plan, **context)
 
@@ -205,6 +208,7 @@ def _view(store: Session, request: Request, caller: Caller) -> dict[str, Any]:
                                            Link.expires_at > now()))
     told: dict[str, Any] = {
         "patient": patient, "person": person, "plan": plan, "today": today, "alerts": alerts, "patient_link": link,
+        "first": what_first(store, patient, plan),
         "signs": _signs(), "scores": sorted(scores, key=lambda row: (row.day, row.outcome), reverse=True),
         "assessment": store.scalar(select(Assessment.id).where(Assessment.patient_id == patient)
                                    .order_by(Assessment.day.desc(), Assessment.created_at.desc()).limit(1)),

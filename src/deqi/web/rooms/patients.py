@@ -20,6 +20,7 @@ from ..guard import Caller, Refused, Store, Who, own_records
 from ..page import page
 from ..store import assessments, patients
 from ..store.database import StoreUnavailable
+from ..store.first import what_first
 from ..store.scores import open_alerts
 from ..store.tables import Account, Assessment, Person, Plan, Score, Treatment, new_id
 from .once import add_once
@@ -99,10 +100,11 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
         treated = store.execute(select(func.count(), func.max(Treatment.day))
                                 .where(Treatment.patient_id == person.id)).one()
         newest = done[0] if done else None
+        first = what_first(store, person.id, current)
         born = datetime.date.fromisoformat(person.birth_date) if person.birth_date else None
         return page(request, "patients/patient.html.j2", person=person, born=born,
                     alerts=open_alerts(store, Person.id == person.id), assessments=done, newest=newest,
-                    current=current, scores=scores, reviews=reviews, lacking=lacking, treated=treated,
+                    current=current, first=first, scores=scores, reviews=reviews, lacking=lacking, treated=treated,
                     blocked=assessments.open_to_options(newest) if newest else None,
                     responsible=store.get_one(Account, person.responsible_id), team=patients.team(store, person.id),
                     colleagues=patients.colleagues(store), clinicians=patients.colleagues(store, "clinician"),

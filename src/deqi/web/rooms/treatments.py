@@ -20,7 +20,9 @@ from ..locale import Locale
 from ..page import locale_of, page
 from ..problems import Problems
 from ..store import treatments as kept
-from ..store.tables import AdverseEvent, Person, Treatment, new_id
+from ..store.database import Database
+from ..store.first import First, what_first
+from ..store.tables import AdverseEvent, Person, Plan, Treatment, new_id
 from ..store.trail import names
 from .merging import merge, version_in
 from .once import add_once
@@ -52,7 +54,7 @@ def treatment_new(request: Request, patient: Id, caller: Who, database: Store) -
         plan = kept.plan_on(store, caller.patient_id, datetime.date.today())
         given = kept.prefilled(store, caller.patient_id, plan)
     given["day"] = datetime.date.today().isoformat()
-    return _session_page(request, caller, _as_typed("treatment", given, locale_of(request)), {}, None)
+    return _new_session(request, caller, database, _as_typed("treatment", given, locale_of(request)), {})
 
 
 @router.post("/patients/{patient}/treatments/new", name="treatment_add")
@@ -60,7 +62,7 @@ def treatment_add(request: Request, patient: Id, caller: Who, database: Store) -
     """Keeps a session."""
     found, errors = _read("treatment", caller.form, locale_of(request))
     if errors:
-        return _session_page(request, caller, _typed("treatment", caller.form), errors, None)
+        return _new_session(request, caller, database, _typed("treatment", caller.form), errors)
     with database.write(caller) as store:
         day = found.pop("day")
         plan = kept.plan_on(store, caller.patient_id, day)
@@ -154,13 +156,22 @@ def event_change(request: Request, patient: Id, event: Id, caller: Who, database
     return _after_event(request, caller, row)
 
 
+def _new_session(request: Request, caller: Caller, database: Database, given: Values, errors: Mapping[str, str]
+                 ) -> Response:
+    """The form of a new session, below what has to be read before any is given."""
+    with database.read() as store:
+        plan = kept.plan_on(store, caller.patient_id, datetime.date.today())
+        first = what_first(store, caller.patient_id, plan)
+    return _session_page(request, caller, given, errors, None, first=first, plan=plan)
+
+
 def _session_page(request: Request, caller: Caller, given: Values, errors: Mapping[str, str], row: Treatment | None,
-                  status: int = 200) -> Response:
+                  status: int = 200, first: First | None = None, plan: Plan | None = None) -> Response:
     known = stricta.fields("treatment")
     main = [field for name in MAIN for field in known if field.id == name]
     rest = [field for field in known if field.id not in MAIN]
     return page(request, "treatments/treatment.html.j2", 422 if errors else status, patient=caller.patient_id,
-                given=given, errors=errors, row=row, once=_once(caller), main=main, rest=rest,
+                given=given, errors=errors, row=row, once=_once(caller), first=first, plan=plan, main=main, rest=rest,
                 today=datetime.date.today(), beyond=bool({field.id for field in rest} & set(errors)),
                 labels=_labels(request, "treatment"), choices_of=_choices_of(request))
 

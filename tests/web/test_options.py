@@ -25,15 +25,16 @@ from deqi.web.store.tables import Assessment, Revision, new_id
 from .conftest import World, enter
 
 DENIED = {row["id"]: False for row in table("red_flags")["questions"]}
+DAY = datetime.date.today() - datetime.timedelta(days=2)
 HX = {"hx-request": "true"}
 
 
 def asked(database: Database, world: World, choices: Any = None, name: str = "amy", **more: Any) -> str:
     """An assessment in which everything grave was denied; returns the address of its options."""
     answers = {"patient": {"age": 50, "pain": {"week_average": 6, "duration_weeks": 100}, "red_flags": DENIED,
-                           "medicines": [], "date": "2026-03-02"} | more}
+                           "medicines": [], "date": DAY.isoformat()} | more}
     made = Assessment(id=new_id(), patient_id=world.patients[name], created_by=world.people["ann"],
-                      day=datetime.date(2026, 3, 2), answers=answers, choices=choices)
+                      day=DAY, answers=answers, choices=choices)
     with database.write(Actor()) as store:
         store.add(made)
     return f"/patients/{world.patients[name]}/assessments/{made.id}"

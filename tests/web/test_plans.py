@@ -10,20 +10,28 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from deqi.errors import DeqiError
+from deqi.web.locale import Locale
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import Assessment, Consultation, Plan
+from deqi.web.store.tables import Alert, Assessment, Consultation, Plan, Score
 
 from .conftest import World, enter
+from .planned import on_sqlite
 from .stub import STORED, Done
-from .test_options import HX, asked
+from .test_options import DAY, DENIED, HX, asked
 
 NEEDLES = "acupuncture 30 min twice a week for 5 weeks"
+BEGAN = datetime.date.today()
+FMT = Locale()
 WALKING = "walking 30 min 5 times a week for 12 weeks"
 
 
 def agree(client: TestClient, csrf: str, at: str, plan: str = NEEDLES, **more: str) -> Any:
-    return client.post(f"{at}/plan/agree", data={"csrf": csrf, "plan": plan, "began": "2026-03-04", "seen": "", **more})
+    if "key" not in more:
+        shown = client.post(f"{at}/plan", data={"csrf": csrf, "plan": plan}).text
+        more["key"] = found[1] if (found := re.search('name="key" value="([^"]*)"', shown)) else ""
+    return client.post(f"{at}/plan/agree", data={"csrf": csrf, "plan": plan, "began": BEGAN.isoformat(), "seen": "",
+                                                 **more})
 
 
 def plans(database: Database) -> list[Plan]:
@@ -115,12 +123,12 @@ def test_what_is_agreed_on_is_kept_with_its_forecast(client: TestClient, databas
     answer = agree(client, csrf, at, f"{NEEDLES}\n{WALKING}", note="ring on Friday")
     plan = plans(database)[0]
     assert answer.status_code == 303 and answer.headers["location"].endswith(plan.id)
-    assert (plan.state, plan.began, plan.baseline) == ("current", datetime.date(2026, 3, 4), 6)
+    assert (plan.state, plan.began, plan.baseline) == ("current", BEGAN, 6)
     assert plan.kinds == "needling exercise" and len(plan.sentences) == 2
     assert {row["week"] for row in plan.forecast} >= {0, 12, 26} and plan.review and plan.provenance["seed"] == 1
     assert plan.told["plan"]["benefit"] and plan.told["nothing"]["benefit"]
     page = client.get(answer.headers["location"]).text
-    assert "18 Mar 2026" in page and "ring on Friday" in page and "STRICTA" in page
+    assert FMT.date(BEGAN + datetime.timedelta(weeks=2)) in page and "ring on Friday" in page and "STRICTA" in page
 
 
 def test_a_new_plan_ends_the_one_that_runs_and_says_why(client: TestClient, database: Database, world: World) -> None:
@@ -147,7 +155,7 @@ def test_nothing_is_agreed_on_that_may_not_be(client: TestClient, database: Data
     at = asked(database, world, preferences={"needles": "refuses"})
     assert agree(client, csrf, at).status_code == 422
     assert agree(client, csrf, at, "swimming with whales").status_code == 422
-    for day in ("2026-03-01", "2036-01-01", "soon", ""):
+    for day in ((DAY - datetime.timedelta(days=1)).isoformat(), "2036-01-01", "soon", ""):
         assert agree(client, csrf, at, WALKING, began=day).status_code == 422
     assert not plans(database)
     assert agree(client, csrf, at, "nothing").status_code == 303
@@ -177,7 +185,7 @@ def test_the_patients_page_tells_both_directions_and_no_name(client: TestClient,
     better = STORED["options"][3]["benefit"]["improved_30pct"]["with"]
     assert f"{better} get better with this plan and {100 - better} do not" in main
     for words in ("Without more treatment", "3.5 of 100", "of 10,000", "emergency department", "data-print",
-                  "Wednesday, 18 March 2026"):
+                  FMT.date(BEGAN + datetime.timedelta(weeks=2), "long")):
         assert words in main, words
     assert not re.search(r"hypothes|NRS|STRICTA|posterior|Shapley", main)
 
@@ -190,3 +198,103 @@ def test_a_plan_is_found_only_in_its_own_record(client: TestClient, database: Da
     for patient in world.patients.values():
         for end in ("", "/page"):
             assert client.get(f"/patients/{patient}/plans/{plan}{end}").status_code == 404
+
+
+def shut_by(database: Database, world: World, day: datetime.date, **red_flags: bool) -> None:
+    with database.write(Actor()) as store:
+        store.add(Assessment(patient_id=world.patients["amy"], created_by=world.people["ann"], day=day, state="open",
+                             answers={"patient": {"pain": {"week_average": 6}, "red_flags": DENIED | red_flags}}))
+
+
+@on_sqlite
+def test_an_older_assessment_is_no_way_round_what_is_known_today(client: TestClient, database: Database, world: World
+                                                                 ) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at)
+    plan = plans(database)[0]
+    shut_by(database, world, datetime.date.today(), foot_drop=True)
+    page = client.get(f"{at}/options").text
+    assert "A doctor comes first" in page and "newer assessment" in page and "of 100 better" not in page
+    assert "Do not treat" in client.get(f"/patients/{world.patients['amy']}/plans/{plan.id}").text
+    shut_by(database, world, datetime.date.today(), saddle_numbness=True)
+    assert "sign of an emergency" in client.get(f"{at}/options").text
+    assert agree(client, csrf, at, WALKING, seen=f"{plan.id}.{plan.version}", why="x").status_code == 409
+    assert len(plans(database)) == 1
+    for end in ("", "/page"):
+        page = client.get(f"/patients/{world.patients['amy']}/plans/{plan.id}{end}").text
+        assert page.index("Do not treat") < page.index(plan.sentences[0][1:])
+        assert "no longer allowed" in page or end
+
+
+@on_sqlite
+def test_an_open_alert_shuts_every_assessment(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    with database.write(Actor()) as store:
+        store.add(Alert(patient_id=world.patients["amy"], created_by="link:x", day=BEGAN, signs={"signs": ["x"]}))
+    page = client.get(f"{at}/options").text
+    assert "reported a warning sign" in page and f'/patients/{world.patients["amy"]}/followup' in page
+    assert agree(client, csrf, at).status_code == 409 and not plans(database)
+
+
+@on_sqlite
+def test_what_is_answered_during_the_forecast_or_since_the_page_counts(
+        app: FastAPI, client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    engine, forecast = app.state.engine, app.state.engine.plan_option
+
+    def change(**more: Any) -> None:
+        with database.write(Actor()) as store:
+            row = store.get_one(Assessment, at.rpartition("/")[2])
+            row.answers = {"patient": row.answers["patient"] | more}
+
+    key = re.search('name="key" value="([^"]*)"', client.post(f"{at}/plan", data={"csrf": csrf, "plan": NEEDLES}).text)
+    assert key is not None
+    change(age=51)
+    stale = agree(client, csrf, at, key=key[1])
+    assert stale.status_code == 409 and "have changed since this page" in stale.text and not plans(database)
+    engine.plan_option = lambda *of: (forecast(*of), change(red_flags=DENIED | {"saddle_numbness": True}))[0]
+    assert agree(client, csrf, at).status_code == 409 and not plans(database)
+
+
+@on_sqlite
+def test_a_plan_comes_from_an_assessment_of_now(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    late = (DAY + datetime.timedelta(days=91)).isoformat()
+    assert agree(client, csrf, at, began=late).status_code == 422
+    with database.write(Actor()) as store:
+        row = store.get_one(Assessment, at.rpartition("/")[2])
+        row.day = DAY - datetime.timedelta(days=90)
+    page = client.post(f"{at}/plan", data={"csrf": csrf, "plan": NEEDLES}).text
+    assert "more than 90 days old" in page and "Begin a review" in page and "/plan/agree" not in page
+    assert agree(client, csrf, at, began=row.day.isoformat()).status_code == 409 and not plans(database)
+
+
+@on_sqlite
+def test_what_happened_since_an_assessment_needs_a_review(client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at, began=DAY.isoformat())
+    plan = plans(database)[0]
+    again = agree(client, csrf, at, WALKING, seen=f"{plan.id}.{plan.version}", why="x")
+    assert again.status_code == 409 and "has run already" in again.text and len(plans(database)) == 1
+    with database.write(Actor()) as store:
+        store.delete(store.get_one(Plan, plan.id))
+        store.add(Score(patient_id=world.patients["amy"], created_by=world.people["ann"], day=BEGAN, outcome="NRS",
+                        value=3, origin="practice"))
+    scored = agree(client, csrf, at)
+    assert scored.status_code == 409 and "Scores came in since" in scored.text and not plans(database)
+
+
+@on_sqlite
+def test_a_plan_of_a_later_day_lets_the_one_that_runs_go_on_until_then(client: TestClient, database: Database,
+                                                                       world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    agree(client, csrf, at)
+    first, later = plans(database)[0], BEGAN + datetime.timedelta(days=30)
+    agree(client, csrf, at, WALKING, seen=f"{first.id}.{first.version}", why="a change", began=later.isoformat())
+    old, new = plans(database)
+    assert old.ended == new.began == later
+    page = client.get(f"/patients/{world.patients['amy']}/plans/{old.id}").text
+    assert f"runs until {FMT.date(later)}" in page and f"/plans/{old.id}/end" in page
+    ended = client.post(f"/patients/{world.patients['amy']}/plans/{old.id}/end",
+                        data={"csrf": csrf, "version": old.version, "why": "sooner"})
+    assert ended.status_code == 303 and plans(database)[0].ended == BEGAN

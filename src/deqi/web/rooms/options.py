@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
@@ -23,7 +23,7 @@ from ..engine import Engine
 from ..guard import Caller, Refused, Store, Who
 from ..page import locale_of, page
 from ..sliders import RANGES, STEPS, Sliders, closed_choices, fitted, kept, merged, of_plan, offered, parts, read
-from ..store.assessments import Reason, open_to_options, patient_mapping
+from ..store.assessments import Reason, open_to_options, patient_mapping, standing
 from ..store.database import Database
 from ..store.plans import current_plan
 from ..store.tables import Assessment
@@ -43,12 +43,14 @@ class Case:
         file: the patient file.
         shut: why no options may be shown; None if they may be.
         plan: the id of the plan that runs.
+        newest: the id of a newer assessment that shuts this one; None where it is this one's own answers, or an alert.
     """
 
     assessment: Assessment
     file: Mapping[str, Any]
-    shut: Reason | None
+    shut: Reason | Literal["alert"] | None
     plan: str | None
+    newest: str | None = None
 
     @cached_property
     def patient(self) -> Patient:
@@ -76,10 +78,20 @@ def case(database: Database, caller: Caller, assessment: str) -> Case:
         Refused: there is no such assessment in this record.
     """
     with database.read() as store:
-        row = found_assessment(store, caller, assessment)
-        running = current_plan(store, caller.patient_id)
-        return Case(row, patient_mapping(store, caller.patient_id, row), open_to_options(row),
-                    running.id if running else None)
+        return case_in(store, caller, assessment)
+
+
+def case_in(store: Session, caller: Caller, assessment: str) -> Case:
+    """The same, within a read or a write that is under way."""
+    row = found_assessment(store, caller, assessment)
+    running = current_plan(store, caller.patient_id)
+    known, own = standing(store, caller.patient_id), open_to_options(row)
+    why: Reason | Literal["alert"] | None = own
+    if known.shut is not None and own != "emergency":
+        why = known.shut
+    is_newer = known.shut in ("emergency", "refer") and why == known.shut and known.assessment_id != row.id
+    return Case(row, patient_mapping(store, caller.patient_id, row), why, running.id if running else None,
+                known.assessment_id if is_newer else None)
 
 
 def found_assessment(store: Session, caller: Caller, assessment: str) -> Assessment:

@@ -13,18 +13,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...care import plan_from, sentences
-from ...consult.assessment import parse_patient
+from ...consult.intake import check
 from ...consult.letter import needling_of, prescription
 from ...consult.limits import permits
 from ...consult.points import hazards
 from ...consult.report import render, render_letter
 from ...consult.rules import table
-from ...consult.screening import screen
 from ...consult.wording import texts as report_texts
 from ...errors import DeqiError, InputError
 from ..engine import Engine, Pending
 from ..guard import Caller, Refused, Store, Who
 from ..page import locale_of, page
+from ..store.assessments import standing
 from ..store.database import Conflict
 from ..store.plans import (
     Agreed,
@@ -36,9 +36,11 @@ from ..store.plans import (
     latest_consultation,
     mark,
     review_days,
+    runs,
+    used_up,
 )
 from ..store.tables import Assessment, Consultation, Plan
-from .options import Case, case, found_assessment, sentences_in, shut
+from .options import Case, case, case_in, found_assessment, sentences_in, shut
 
 router = APIRouter()
 Id = Annotated[str, Path(max_length=32)]
@@ -120,15 +122,24 @@ def plan_agree(request: Request, patient: Id, assessment: Id, caller: Who, datab
         return shut(request, of, 409)
     try:
         agreed = _agreed(request, caller, of)
+        seen = str(caller.form.get("key", ""))
         with database.write(caller) as store:
-            found_assessment(store, caller, assessment)
-            made = agree(store, caller.patient_id, assessment, agreed, caller.account,
-                         seen=str(caller.form.get("seen", "")), why_ended=_text(caller, "why"))
-            store.flush()
+            now = case_in(store, caller, assessment)
+            used = used_up(store, now.assessment, datetime.date.today())
+            is_same = seen == key_of(of.file) == key_of(now.file)
+            made = None
+            if now.shut is None and used is None and is_same:
+                made = agree(store, caller.patient_id, assessment, agreed, caller.account,
+                             seen=str(caller.form.get("seen", "")), why_ended=_text(caller, "why"))
+                store.flush()
     except InputError as error:
         return _ask(request, database, caller, of, {str(error.field): _told(error)}, 422)
     except Conflict:
         return _ask(request, database, caller, of, {"seen": "conflict"}, 409)
+    if now.shut:
+        return shut(request, now, 409)
+    if made is None:
+        return _ask(request, database, caller, now, {} if used else {"key": "changed"}, 409)
     return _to(request, "plan", patient=caller.patient_id, plan=made.id)
 
 
@@ -159,7 +170,8 @@ def patient_page(request: Request, patient: Id, plan: Id, caller: Who, database:
     """What the patient takes home: large, plain, to be printed."""
     with database.read() as store:
         row = _found_plan(store, caller, plan)
-    return page(request, "plans/patient.html.j2", plan=row, shown=first_of_each, **_about(row))
+        today = _today(store, row)
+    return page(request, "plans/patient.html.j2", plan=row, **today, shown=first_of_each, **_about(row))
 
 
 def first_of_each(harms: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
@@ -178,12 +190,22 @@ def _plan_page(request: Request, database: Any, caller: Caller, plan: str, error
     with database.read() as store:
         row = _found_plan(store, caller, plan)
         assessed = found_assessment(store, caller, row.assessment_id)
+        today = _today(store, row)
         told = latest_consultation(store, caller.patient_id, row.assessment_id)
     care = plan_from(row.sentences)
-    patient = parse_patient(assessed.answers)
     return page(request, "plans/plan.html.j2", status, plan=row, assessment=assessed, errors=dict(errors), told=told,
-                prescription=prescription(needling_of(care)), hazards=hazards(care, patient),
-                screening=screen(patient), **_about(row))
+                prescription=prescription(needling_of(care)), **today, **_about(row))
+
+
+def _today(store: Session, row: Plan) -> dict[str, Any]:
+    """What a plan meets today, by the newest assessment: what to mind, and whether it may still go on."""
+    known = standing(store, row.patient_id)
+    newest = store.get_one(Assessment, known.assessment_id or row.assessment_id)
+    patient, care, screening = check(newest.answers), plan_from(row.sentences), known.screening
+    is_running = runs(row, datetime.date.today())
+    return {"newest": newest, "stands": known.shut, "runs": is_running, "hazards": hazards(care, patient),
+            "screening": screening,
+            "refused": list(permits(care, screening, patient)) if is_running and screening is not None else []}
 
 
 def _about(row: Plan) -> dict[str, Any]:
@@ -201,10 +223,12 @@ def _ask(request: Request, database: Any, caller: Caller, of: Case, errors: Mapp
     care = plan_from(wanted)
     with database.read() as store:
         running = current_plan(store, caller.patient_id)
+        used = used_up(store, of.assessment, datetime.date.today())
     given = {name: _text(caller, name) for name in ("began", "note", "why")}
     given["began"] = given["began"] or max(of.assessment.day, datetime.date.today()).isoformat()
     return page(request, "plans/ask.html.j2", status, of=of, sentences=sentences(care), running=running,
                 seen=mark(running), given=given, errors=dict(errors), visits=care.visits,
+                key=key_of(of.file), used=used,
                 not_allowed=permits(care, of.screening, of.patient))
 
 
@@ -231,7 +255,7 @@ def _agreed(request: Request, caller: Caller, of: Case) -> Agreed:
 
 
 def _day(request: Request, caller: Caller, assessment: Assessment) -> datetime.date:
-    first, last = first_and_last_day(assessment.day, datetime.date.today())
+    first, last = first_and_last_day(assessment.day)
     typed, fmt = _text(caller, "began"), locale_of(request)
     try:
         day = datetime.date.fromisoformat(typed)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from ...care import plan_from
 from ...consult.harms import plan_kinds
 from ...errors import InputError
 from .database import Conflict
-from .tables import Consultation, Plan
+from .tables import Assessment, Consultation, Plan, Score
 
 LATEST_DAYS = 90
 """How long after an assessment a plan of it may begin: later, the forecast would be of somebody else. Assumed."""
@@ -74,7 +74,10 @@ def agree(store: Session, patient_id: str, assessment_id: str, agreed: Agreed, a
     if mark(before) != seen:
         raise Conflict("somebody else agreed on a plan, or ended it, in between; nothing was saved")
     if before is not None:
-        end(before, max(before.began, min(agreed.began, datetime.date.today())), why_ended)
+        end(before, max(before.began, agreed.began), why_ended)
+    ahead = max(agreed.began, datetime.date.today())
+    for earlier in store.scalars(select(Plan).where(Plan.patient_id == patient_id, Plan.ended > ahead)):
+        earlier.ended = max(earlier.began, agreed.began)
     kinds = dict.fromkeys(plan_kinds(plan_from(agreed.sentences)))
     plan = Plan(patient_id=patient_id, assessment_id=assessment_id, created_by=account, began=agreed.began,
                 sentences=list(agreed.sentences), kinds=" ".join(kinds),
@@ -93,9 +96,29 @@ def end(plan: Plan, day: datetime.date, why: str) -> None:
     words = why.strip()[:LONGEST_NOTE]
     if not words:
         raise InputError("missing", field="why", accepted="why this plan ends, in a few words")
-    if plan.state != "current":
+    if not runs(plan, datetime.date.today()):
         raise InputError("this plan has ended already", field="why")
     plan.state, plan.ended, plan.why_ended = "ended", day, words
+
+
+def runs(plan: Plan, today: datetime.date) -> bool:
+    """Whether a plan has not ended by some day; one that makes room for a later one runs until that begins."""
+    return plan.state == "current" or (plan.ended is not None and plan.ended > max(today, plan.began))
+
+
+def used_up(store: Session, assessment: Assessment, today: datetime.date) -> Literal["old", "ran", "scored"] | None:
+    """Why no plan may be agreed on from an assessment any more, so that a review has to come first.
+
+    Returns:
+        `old`: the last day on which a plan of it may begin is over. `ran`: a plan of it has run. `scored`: scores
+        came in since. None if a plan may be agreed on.
+    """
+    if today > first_and_last_day(assessment.day)[1]:
+        return "old"
+    if store.scalar(select(Plan.id).where(Plan.assessment_id == assessment.id, Plan.began < today).limit(1)):
+        return "ran"
+    later = select(Score.id).where(Score.patient_id == assessment.patient_id, Score.day > assessment.day)
+    return "scored" if store.scalar(later.limit(1)) else None
 
 
 def mark(plan: Plan | None) -> str:
@@ -103,9 +126,9 @@ def mark(plan: Plan | None) -> str:
     return "" if plan is None else f"{plan.id}.{plan.version}"
 
 
-def first_and_last_day(day: datetime.date, today: datetime.date) -> tuple[datetime.date, datetime.date]:
+def first_and_last_day(day: datetime.date) -> tuple[datetime.date, datetime.date]:
     """The days on which a plan from an assessment of some day may begin."""
-    return day, max(day, today) + datetime.timedelta(days=LATEST_DAYS)
+    return day, day + datetime.timedelta(days=LATEST_DAYS)
 
 
 def review_days(plan: Plan) -> list[tuple[datetime.date, Mapping[str, Any]]]:

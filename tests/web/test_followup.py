@@ -330,6 +330,24 @@ def test_a_file_is_shown_first_and_then_taken_in_whole(client: TestClient, datab
 
 
 @on_sqlite
+def test_a_file_of_too_many_scores_is_refused_and_a_long_list_is_folded(client: TestClient, database: Database,
+                                                                      world: World) -> None:
+    patient, csrf = world.patients["amy"], enter(client, database, world.people["ann"])
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=k) for k in range(501)]
+    lines = [f"{day},NRS,5" for day in days]
+    status, page, rows = read_file(client, patient, csrf, "\n".join(["day,outcome,value", *lines]).encode())
+    assert status == 422 and "found 501; accepted: at most 500" in page and not rows
+    sent = json.dumps([{"day": day.isoformat(), "outcome": "NRS", "value": 5} for day in days])
+    take = f"/patients/{patient}/scores-import/take"
+    assert client.post(take, data={"csrf": csrf, "rows": sent}).status_code == 422 and count(database) == 0
+    status, page, rows = read_file(client, patient, csrf, "\n".join(["day,outcome,value", *lines[1:]]).encode())
+    assert status == 200 and client.post(take, data={"csrf": csrf, "rows": rows}).status_code == 303
+    told = client.get(f"/patients/{patient}/followup").text
+    shown, folded = told.split("<details><summary>400 older scores</summary>")
+    assert shown.count("/scores/") == 100 and folded.count("/scores/") == 400
+
+
+@on_sqlite
 def test_a_file_with_a_bad_line_brings_nothing_in(client: TestClient, database: Database, world: World) -> None:
     csrf = enter(client, database, world.people["ann"])
     for content, said in ((b"day,outcome,value\n2026-04-02,NRS,4\n2026-04-01,NRS,11\n", "line 3, value"),

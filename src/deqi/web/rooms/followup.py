@@ -36,6 +36,10 @@ Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 FIELDS = ("day", "outcome", "value")
 FORECAST_WEEKS = 26
 PREVIEWED = 200
+MOST_IMPORTED = 500
+"""Scores of one import, so that nobody else waits long for it. Assumed."""
+SHOWN = 100
+"""Scores that the list shows unfolded."""
 
 
 @router.get("/patients/{patient}/followup", name="followup")
@@ -146,6 +150,9 @@ def scores_import_read(request: Request, patient: Id, caller: Who, database: Sto
         return page(request, "followup/import.html.j2", 422, patient=caller.patient_id, problems=problems.errors)
     with database.read() as store:
         new, same, other = _sorted(store, caller.patient_id, rows)
+    if len(new) > MOST_IMPORTED:
+        problem = InputError("too many new scores in one file", found=len(new), accepted=_most(request))
+        return page(request, "followup/import.html.j2", 422, patient=caller.patient_id, problems=[problem])
     told = json.dumps([{**row, "day": row["day"].isoformat()} for row in new])
     return page(request, "followup/preview.html.j2", patient=caller.patient_id, new=new, same=same, other=other,
                 ignored=ignored, rows=told, most=PREVIEWED)
@@ -155,6 +162,8 @@ def scores_import_read(request: Request, patient: Id, caller: Who, database: Sto
 def scores_import_take(request: Request, patient: Id, caller: Who, database: Store) -> Response:
     """Takes in what was shown, all of it or nothing."""
     rows = _sent_rows(str(caller.form.get("rows", "")))
+    if len(rows) > MOST_IMPORTED:
+        raise InputError("too many scores at once", field="rows", found=len(rows), accepted=_most(request))
     with database.write(caller) as store:
         new, _, other = _sorted(store, caller.patient_id, rows)
         if other:
@@ -209,7 +218,8 @@ def _view(store: Session, request: Request, caller: Caller) -> dict[str, Any]:
     told: dict[str, Any] = {
         "patient": patient, "person": person, "plan": plan, "today": today, "alerts": alerts, "patient_link": link,
         "first": what_first(store, patient, plan),
-        "signs": _signs(), "scores": sorted(scores, key=lambda row: (row.day, row.outcome), reverse=True),
+        "signs": _signs(), "unfolded": SHOWN,
+        "scores": sorted(scores, key=lambda row: (row.day, row.outcome), reverse=True),
         "assessment": store.scalar(select(Assessment.id).where(Assessment.patient_id == patient)
                                    .order_by(Assessment.day.desc(), Assessment.created_at.desc()).limit(1)),
         "authors": names(store, [row.created_by for row in scores]), "errors": {},
@@ -269,6 +279,10 @@ def _why_none(screening: Mapping[str, Any], mapping: Mapping[str, Any]) -> list[
 def _signs() -> dict[str, str]:
     """What each emergency question asks for, in words."""
     return {row["id"]: row["sign"] for row in table("red_flags")["questions"] if row["action"] == "emergency"}
+
+
+def _most(request: Request) -> str:
+    return str(texts(locale_of(request).language)["followup"]["import"]["at_most"]).format(n=MOST_IMPORTED)
 
 
 def _read_file(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:

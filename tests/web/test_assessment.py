@@ -78,7 +78,7 @@ def test_a_statement_opens_the_options_until_something_new_is_found() -> None:
     asked = made(red_flags=flags | {"foot_drop": True}, pain={"week_average": 6})
     said = assessments.Statement("Dr Grey", DAY, "no infection")
     assert assessments.open_to_options(asked) == "refer"
-    assessments.state_cleared(asked, said, "a" * 32)
+    assessments.state_cleared(asked, said, "a" * 32, ["foot_drop"])
     assert assessments.open_to_options(asked) is None
     assessments.take(Session(), asked, question("prolonged_steroids"), True, before=False)
     assert assessments.open_to_options(asked) == "refer"
@@ -131,6 +131,12 @@ class Room:
 
     def say(self, id: str, given: Any, before: Any = None, auto: bool = True, **form: Any) -> Response:
         return self.post(f"questions/{id}", auto, given=given, before=json.dumps(before), **form)
+
+
+def hidden(room: Room, name: str) -> str:
+    """What the forms of the screening carry under a name."""
+    found = BeautifulSoup(room.get("screening").text, "html.parser").select_one(f"input[name={name}]")
+    return str(found["value"]) if found else ""
 
 
 @pytest.fixture
@@ -227,7 +233,9 @@ def test_a_doctor_first_needs_a_name_and_a_day(room: Room) -> None:
     assert room.post("cleared", by="", day=today.isoformat()).status_code == 422
     assert room.post("cleared", by="Dr Grey", day=(today + days(1)).isoformat()).status_code == 422
     assert 'name="by"' in room.get("screening").text
-    assert room.post("cleared", by="Dr Grey", day=today.isoformat(), words="seen").status_code == 303
+    assert room.post("cleared", by="Dr Grey", day=(DAY - days(1)).isoformat()).status_code == 422
+    assert room.post("cleared", by="Dr Grey", day=today.isoformat(), words="seen",
+                     findings=hidden(room, "findings")).status_code == 303
     page = room.get("screening").text
     assert 'name="by"' not in page and "Dr Grey" in page
 
@@ -238,7 +246,7 @@ def test_what_the_patient_cannot_say_opens_only_once_it_is_stated(room: Room, da
             return assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"]))
 
     assert blocked() == "not_asked"
-    assert room.post("asked").status_code == 303
+    assert room.post("asked", questions=hidden(room, "questions")).status_code == 303
     assert blocked() is None
 
 
@@ -311,3 +319,68 @@ def test_what_stands_today_is_the_newest_screening_and_the_open_alerts(database:
     with database.read() as store:
         found = assessments.standing(store, amy)
     assert found.assessment_id == newest.id and found.screening is not None
+
+
+@on_sqlite
+def test_a_statement_covers_only_what_was_on_the_page(room: Room, database: Database, world: World) -> None:
+    for each in questions():
+        if each.section == "red_flags":
+            room.say(each.id, "yes" if each.id == "foot_drop" else "no")
+    shown = hidden(room, "findings")
+    room.say("upper_motor_signs", "yes", before=False)
+    room.post("cleared", by="Dr Grey", day=datetime.date.today().isoformat(), findings=shown)
+    with database.read() as store:
+        assert assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"])) == "refer"
+    more = hidden(room, "findings")
+    assert "upper_motor_signs" in more and "foot_drop" not in more
+    room.post("cleared", by="Dr Grey", day=datetime.date.today().isoformat(), findings=more)
+    with database.read() as store:
+        assert assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"])) is None
+
+
+@on_sqlite
+def test_the_day_of_an_assessment_takes_its_own_scores_along_and_never_lies_ahead(room: Room, database: Database,
+                                                                                  world: World) -> None:
+    room.say("date", DAY.isoformat())
+    room.post("finish")
+    ahead = datetime.date.today() + days(1)
+    assert room.say("date", ahead.isoformat(), before=DAY.isoformat()).status_code == 422
+    with database.write(Actor()) as store:
+        store.add(score(world, DAY + days(9), 2))
+    assert room.say("date", (DAY + days(9)).isoformat(), before=DAY.isoformat()).status_code == 422
+    assert room.say("date", (DAY + days(3)).isoformat(), before=DAY.isoformat()).status_code == 200
+    with database.read() as store:
+        assert [(row.day, row.value) for row in store.scalars(select(Score).order_by(Score.day))] == [
+            (DAY + days(3), 6), (DAY + days(9), 2)]
+        assert store.get_one(Assessment, world.assessments["amy"]).day == DAY + days(3)
+
+
+@on_sqlite
+@pytest.mark.parametrize("chosen, left", [("own", (6, "practice")), ("stored", (2, "patient"))])
+def test_two_scores_of_a_day_are_shown_and_one_is_chosen(room: Room, database: Database, world: World, chosen: str,
+                                                         left: tuple[float, str]) -> None:
+    with database.write(Actor()) as store:
+        told = score(world, DAY, 2)
+        told.origin = "patient"
+        store.add(told)
+    unaware = room.post("finish")
+    assert unaware.status_code == 409 and "6 in this assessment, 2 in the record (from the patient)" in unaware.text
+    assert room.post("finish", clash=hidden(room, "clash"), score=chosen).status_code == 303
+    with database.read() as store:
+        assert [(row.value, row.origin) for row in store.scalars(select(Score))] == [left]
+
+
+@on_sqlite
+def test_care_that_was_answered_and_planned_counts_once(database: Database, world: World) -> None:
+    weekly, other = "acupuncture 30 min once a week for 6 weeks", "walking 30 min daily for 4 weeks"
+    with database.write(Actor()) as store:
+        store.add(plan(world, DAY - days(42), weekly, state="ended", ended=DAY - days(21)))
+        row = store.get_one(Assessment, world.assessments["amy"])
+        row.answers = {"patient": {"pain": {"week_average": 6}, "care_so_far": [
+            {"plan": weekly, "start_week": -6}, {"plan": weekly, "start_week": -40},
+            {"plan": other, "start_week": -6}]}}
+    with database.read() as store:
+        asked = store.get_one(Assessment, world.assessments["amy"])
+        care = assessments.patient_mapping(store, world.patients["amy"], asked)["patient"]["care_so_far"]
+    assert [round(row["start_week"]) for row in care] == [-40, -6, -6]
+    assert care[1]["plan"] == other and "3 weeks" in care[2]["plan"][0]

@@ -252,7 +252,12 @@ def test_what_is_answered_during_the_forecast_or_since_the_page_counts(
     change(age=51)
     stale = agree(client, csrf, at, key=key[1])
     assert stale.status_code == 409 and "have changed since this page" in stale.text and not plans(database)
-    engine.plan_option = lambda *of: (forecast(*of), change(red_flags=DENIED | {"saddle_numbness": True}))[0]
+
+    def meanwhile(*of: Any) -> Any:
+        change(red_flags=DENIED | {"saddle_numbness": True})
+        return forecast(*of)
+
+    engine.plan_option = meanwhile
     assert agree(client, csrf, at).status_code == 409 and not plans(database)
 
 

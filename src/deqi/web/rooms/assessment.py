@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -147,13 +147,15 @@ def screening(request: Request, assessment: Id, caller: Who, database: Store) ->
 def cleared(request: Request, assessment: Id, caller: Who, database: Store) -> Response:
     """Keeps the statement that a doctor has been asked."""
     form = {key: str(caller.form.get(key, "")).strip()[:500] for key in ("by", "day", "words")}
-    problems = _problems(form)
+    shown = str(caller.form.get("findings", ""))[:2000].split()
     with database.write(caller) as store:
         found = _the_assessment(store, caller, assessment)
+        problems = _problems(form, found.day)
         if problems:
             return _screening(request, found, 422, given=form, problems=problems)
         day = datetime.date.fromisoformat(form["day"])
-        assessments.state_cleared(found, assessments.Statement(form["by"], day, form["words"]), caller.account)
+        assessments.state_cleared(found, assessments.Statement(form["by"], day, form["words"]), caller.account,
+                                  shown)
     return _to(request, found, "screening")
 
 
@@ -162,7 +164,7 @@ def asked_all(request: Request, assessment: Id, caller: Who, database: Store) ->
     """Keeps the statement that the open questions were asked and the patient cannot say."""
     with database.write(caller) as store:
         found = _the_assessment(store, caller, assessment)
-        assessments.state_asked(found, caller.account)
+        assessments.state_asked(found, caller.account, str(caller.form.get("questions", ""))[:2000].split())
     return _to(request, found, "screening")
 
 
@@ -171,10 +173,20 @@ def finish(request: Request, assessment: Id, caller: Who, database: Store) -> Re
     """Closes the assessment, and goes on to the options if they may be shown."""
     with database.write(caller) as store:
         found = _the_assessment(store, caller, assessment)
-        assessments.finish(store, found, caller.account)
+        clash = assessments.clashes(store, found)
+        is_seen = _mark(clash) == str(caller.form.get("clash", ""))
+        if is_seen:
+            assessments.finish(store, found, caller.account, keep_stored=caller.form.get("score") == "stored")
+    if not is_seen:
+        return _screening(request, found, 409)
     if assessments.open_to_options(found) is None:
         return _to(request, found, "options")
     return RedirectResponse(str(request.app.url_path_for("patient", patient=caller.patient_id)), 303)
+
+
+def _mark(clash: Sequence[assessments.Clash]) -> str:
+    """Stands for the scores that clash, as a page showed them."""
+    return " ".join(f"{each.outcome}:{each.own:g}:{each.stored:g}" for each in clash)
 
 
 def _the_assessment(store: Session, caller: Caller, id: str) -> Assessment:
@@ -231,9 +243,12 @@ def _conflict(request: Request, database: Any, found: Assessment, each: Question
 
 def _screening(request: Request, found: Assessment, status: int = 200, **form: Any) -> HTMLResponse:
     screened, cleared = assessments.screened(found), (found.choices or {}).get("cleared")
+    with request.app.state.database.read() as store:
+        clash = assessments.clashes(store, found)
     causes = {each.id: _causes(found, each) for each in screened.findings if each.kind != "not_asked"}
     return page(request, "assessment/screening.html.j2", status, **{
-        **_headed(request, found), "screening": screened, "causes": causes, "words": report_texts()["screening"],
+        **_headed(request, found), "clash": clash, "mark": _mark(clash),
+        "screening": screened, "causes": causes, "words": report_texts()["screening"],
         "cited": {each.id: _cited(each.source) for each in screened.findings}, "net": table("red_flags")["safety_net"],
         "forbidden": table("contraindications")["forbiddable"], "doctor": assessments.doctor_first(found, screened),
         "open_grave": assessments.not_asked(found, screened), "cleared": cleared,
@@ -260,14 +275,14 @@ def _explains(found: Assessment, each: Question) -> bool:
     return any(each in _causes(found, one) for one in assessments.screened(found).findings)
 
 
-def _problems(form: Mapping[str, str]) -> dict[str, str]:
+def _problems(form: Mapping[str, str], first: datetime.date) -> dict[str, str]:
     words = texts()["assessment"]["screening"]["cleared"]
     found = {} if form["by"] else {"by": str(words["no_name"])}
     try:
-        is_past = datetime.date.fromisoformat(form["day"]) <= today()
+        is_day = min(first, today()) <= datetime.date.fromisoformat(form["day"]) <= today()
     except ValueError:
-        is_past = False
-    return found if is_past else found | {"day": str(words["no_day"])}
+        is_day = False
+    return found if is_day else found | {"day": str(words["no_day"])}
 
 
 def _cited(source: str) -> str:

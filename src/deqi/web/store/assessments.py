@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -91,6 +91,23 @@ def standing(store: Session, patient_id: str) -> Standing:
     return Standing(shut, newest.id if newest is not None else None, found)
 
 
+@dataclass(frozen=True)
+class Clash:
+    """A score of an assessment beside another one that the store holds for the same day.
+
+    Arguments:
+        outcome: NRS, RMDQ or ODI.
+        own: by the answers.
+        stored: as it stands.
+        origin: of the stored one.
+    """
+
+    outcome: str
+    own: float
+    stored: float
+    origin: str
+
+
 def patient_mapping(store: Session, patient_id: str, assessment: Assessment) -> File:
     """Return the patient file of an assessment, for the engine.
 
@@ -106,7 +123,9 @@ def patient_mapping(store: Session, patient_id: str, assessment: Assessment) -> 
     patient = settled(copy.deepcopy(dict(assessment.answers["patient"])))
     scores = [*_typed_scores(store, patient_id, patient, assessment.day),
               *_stored_scores(store, patient_id, patient, assessment.day)][-MOST_SCORES:]
-    care = [*patient.get("care_so_far", ()), *_care_received(store, patient_id, assessment)]
+    received = list(_care_received(store, patient_id, assessment))
+    care = [*(row for row in patient.get("care_so_far", ()) if not any(_same_care(row, one) for one in received)),
+            *received]
     return {"patient": patient | {"date": assessment.day.isoformat(), "scores": scores, "care_so_far": care}}
 
 
@@ -152,19 +171,28 @@ def not_asked(assessment: Assessment, screening: Screening) -> list[Finding]:
     return [each for each in screening.findings if each.kind == "not_asked" and each.id in grave]
 
 
-def state_cleared(assessment: Assessment, statement: Statement, account: str) -> None:
-    """Keep that a doctor has been asked about all that screening finds now; a new finding needs a new statement."""
-    findings = [each.id for each in screened(assessment).findings if each.kind in DOCTOR]
+def state_cleared(assessment: Assessment, statement: Statement, account: str, shown: Collection[str]) -> None:
+    """Keep that a doctor has been asked about what was shown; another finding needs another statement.
+
+    Arguments:
+        assessment: read in the same write.
+        statement: who was asked, and when.
+        account: who states it.
+        shown: ids of the findings that whoever states it saw.
+    """
+    before = ((assessment.choices or {}).get("cleared") or {}).get("findings", [])
+    findings = [each.id for each in screened(assessment).findings
+                if each.kind in DOCTOR and (each.id in shown or each.id in before)]
     told = {"by": statement.by, "day": statement.day.isoformat(), "words": statement.words, "findings": findings,
             "stated_by": account}
     assessment.choices = {**(assessment.choices or {}), "cleared": told}
 
 
-def state_asked(assessment: Assessment, account: str) -> None:
-    """Keep that the open questions about emergencies were asked, and that the patient cannot say."""
+def state_asked(assessment: Assessment, account: str, shown: Collection[str]) -> None:
+    """Keep that the open questions about emergencies that were shown were asked, and that the patient cannot say."""
     choices = assessment.choices or {}
     before = (choices.get("asked") or {}).get("questions", [])
-    left = [each.id for each in not_asked(assessment, screened(assessment))]
+    left = [each.id for each in not_asked(assessment, screened(assessment)) if each.id in shown]
     told = {"questions": [*before, *left], "day": now().date().isoformat(), "stated_by": account}
     assessment.choices = {**choices, "asked": told}
 
@@ -193,6 +221,10 @@ def take(store: Session, assessment: Assessment, asked: Question, value: Any, be
     if asked.id == "date":
         if patient.date is None:
             raise InputError("missing", field=asked.id, accepted="the day of this assessment")
+        if patient.date > datetime.date.today():
+            raise InputError("not yet", field=asked.id, found=patient.date.isoformat(), accepted="a day up to today")
+        if assessment.state == "done":
+            _move(store, assessment, patient.date)
         assessment.day = patient.date
     if assessment.state == "done" and asked.id != "date":
         _follow(store, assessment, _todays(assessment.answers["patient"]), _todays(changed["patient"]))
@@ -218,15 +250,58 @@ def begin(store: Session, person: Person, day: datetime.date, account: str) -> A
     return made
 
 
-def finish(store: Session, assessment: Assessment, account: str) -> None:
-    """Close an assessment; its scores join the patient's, where that day has none yet."""
+def finish(store: Session, assessment: Assessment, account: str, keep_stored: bool = False) -> None:
+    """Close an assessment; its scores join the patient's.
+
+    Arguments:
+        store: of a write.
+        assessment: read in the same write.
+        account: who closes it.
+        keep_stored: where the store has another value for that day, keep that; else it is corrected.
+    """
     assessment.state = "done"
-    taken = set(store.scalars(select(Score.outcome).where(Score.patient_id == assessment.patient_id,
-                                                          Score.day == assessment.day)))
+    stored = _stored_on(store, assessment.patient_id, assessment.day)
     for outcome, value in _todays(assessment.answers["patient"]).items():
-        if outcome not in taken:
+        if outcome not in stored:
             store.add(Score(patient_id=assessment.patient_id, created_by=account, day=assessment.day, outcome=outcome,
                             value=value, origin="practice"))
+        elif stored[outcome].value != value and not keep_stored:
+            stored[outcome].value, stored[outcome].origin = value, "practice"
+
+
+def clashes(store: Session, assessment: Assessment) -> list[Clash]:
+    """Return where the store holds another score for the day of an assessment that is open."""
+    if assessment.state == "done":
+        return []
+    stored = _stored_on(store, assessment.patient_id, assessment.day)
+    return [Clash(outcome, value, stored[outcome].value, stored[outcome].origin)
+            for outcome, value in _todays(assessment.answers["patient"]).items()
+            if outcome in stored and stored[outcome].value != value]
+
+
+def _stored_on(store: Session, patient_id: str, day: datetime.date) -> dict[str, Score]:
+    rows = store.scalars(select(Score).where(Score.patient_id == patient_id, Score.day == day))
+    return {row.outcome: row for row in rows}
+
+
+def _move(store: Session, assessment: Assessment, day: datetime.date) -> None:
+    """Let the stored scores of an assessment go along to another day.
+
+    Raises:
+        InputError: that day has another score already.
+    """
+    here, there = (_stored_on(store, assessment.patient_id, each) for each in (assessment.day, day))
+    for outcome, value in _todays(assessment.answers["patient"]).items():
+        own, other = here.get(outcome), there.get(outcome)
+        if own is None or own.value != value or own.origin != "practice" or day == assessment.day:
+            continue
+        if other is None:
+            own.day = day
+        elif other.value == value:
+            store.delete(own)
+        else:
+            raise InputError(f"that day has another {outcome} score, {other.value:g}: correct that one first",
+                             field="date", found=day.isoformat())
 
 
 def _follow(store: Session, assessment: Assessment, before: Mapping[str, float], after: Mapping[str, float]) -> None:
@@ -288,6 +363,25 @@ def _care_received(store: Session, patient_id: str, assessment: Assessment) -> I
             had = _until(had, (plan.ended - plan.began).days / 7)
         if had.courses:
             yield {"plan": sentences(had), "start_week": -(assessment.day - plan.began).days / 7}
+
+
+def _same_care(typed: Mapping[str, Any], received: Mapping[str, Any]) -> bool:
+    """Whether care that was answered is a plan that the store has too: the same courses, in overlapping weeks."""
+    one, other = plan_from(typed["plan"]), plan_from(received["plan"])
+    if _courses(one) != _courses(other):
+        return False
+    first, second = float(typed["start_week"]), float(received["start_week"])
+    return first < second + _weeks(other) and second < first + _weeks(one)
+
+
+def _courses(plan: Care) -> list[str]:
+    """The courses of a plan, whenever they end: what is left of one that was stopped is the same care."""
+    return sorted(sentences(Care(tuple(replace(each, schedule=replace(each.schedule, weeks=1.0))
+                                       for each in plan.courses))))
+
+
+def _weeks(plan: Care) -> float:
+    return max((each.schedule.start_week + each.schedule.weeks for each in plan.courses), default=0.0)
 
 
 def _until(plan: Care, weeks: float) -> Care:

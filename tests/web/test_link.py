@@ -112,6 +112,14 @@ def alerts(database: Database) -> list[list[str]]:
 
 
 @on_sqlite
+def test_no_browser_holds_a_warning_sign_back_because_another_answer_is_missing(
+        client: TestClient, database: Database, world: World) -> None:
+    link, code = made(database, world)
+    let_in(client, link, code)
+    assert re.search(rf'<form [^>]*action="/p/{link}/scores"[^>]* novalidate>', client.get(f"/p/{link}/scores").text)
+
+
+@on_sqlite
 def test_a_warning_sign_is_kept_also_when_the_time_on_the_page_is_over(client: TestClient, database: Database,
                                                                      world: World) -> None:
     link, code = made(database, world)

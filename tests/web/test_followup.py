@@ -233,6 +233,7 @@ def test_a_referral_and_what_is_no_longer_allowed_stand_first(client: TestClient
             told = client.get(base + url).text
             assert said in told and "no longer allowed" in told and f'{to}"' in told, (asked, url)
     page = client.get(f"{base}/followup").text
+    assert "The first review follows session 4" in page
     assert page.index("A doctor comes first") < page.index("What the last score means")
     with database.write(Actor()) as store:
         row = store.get_one(Plan, began)

@@ -155,6 +155,8 @@ def test_an_administrator_unlocks(client: TestClient, database: Database, world:
 def test_a_changed_password_ends_other_browsers_and_renews_this_one(client: TestClient, database: Database,
                                                                     world: World) -> None:
     other = _other_browser(database, world.people["ann"])
+    with database.write(Actor()) as store:
+        token = accounts.new_token(store, world.people["ann"], "program", accounts.SCOPES)
     csrf = enter(client, database, world.people["ann"])
     this = client.cookies["deqi"]
     for wrong in ({"confirm": "not it", "password": ANOTHER}, {"confirm": PASSWORD, "password": "too short"},
@@ -167,6 +169,8 @@ def test_a_changed_password_ends_other_browsers_and_renews_this_one(client: Test
         client.cookies.clear()
         client.cookies.set("deqi", cookie)
         assert (client.get("/account").status_code == 200) == lets_in
+    client.cookies.clear()
+    assert client.get("/api/v1/patients", headers={"authorization": f"Bearer {token}"}).status_code == 401
 
 
 def test_one_ends_ones_own_sessions_and_nobody_elses(client: TestClient, database: Database, world: World) -> None:
@@ -218,7 +222,8 @@ def test_records_of_who_leaves_are_handed_over_without_being_seen(client: TestCl
         assert store.get_one(Person, amy).responsible_id == bob
         assert not store.scalars(select(Member).where(Member.account_id == ann)).all()
         trail = store.scalars(select(Entry).where(Entry.patient_id == amy, Entry.action == "changed")).all()
-    assert [entry.fields for entry in trail] == [["responsible_id"]]
+        left = store.scalars(select(Entry.patient_id).where(Entry.kind == "members", Entry.action == "deleted")).all()
+    assert [entry.fields for entry in trail] == [["responsible_id"]] and left == [world.patients["ben"]]
 
 
 def test_a_session_in_use_lasts_and_an_idle_one_ends(client: TestClient, database: Database, world: World) -> None:

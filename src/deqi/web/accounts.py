@@ -110,7 +110,7 @@ def checked_roles(roles: Collection[str]) -> str:
 
 
 def change_password(store: Session, account: Account, password: str) -> None:
-    """Give an account another password of its owner's, and end all its browsers.
+    """Give an account another password of its owner's, and end all its browsers and tokens: it may be known to others.
 
     Raises:
         InputError: a weak password, or the one that it has.
@@ -119,7 +119,7 @@ def change_password(store: Session, account: Account, password: str) -> None:
         raise InputError("the same as before", field="password", accepted="another one")
     account.password = _hasher.hash(checked_password(password, (account.login, account.name, "deqi")))
     account.failures, account.locked_until, account.password_until = 0, None, None
-    end_browsers(store, account.id)
+    end_access(store, account.id)
 
 
 def temporary_password() -> str:

@@ -223,10 +223,15 @@ def cookie_name(settings: Settings) -> str:
 
 
 def _note_view(request: Request, database: Database, caller: Caller) -> None:
-    """Note that a record was opened, once an hour for each caller."""
-    if request.app.state.tries.hit(VIEWED, "viewed", caller.account, caller.patient_id):
+    """Note that a record was opened, once an hour for each caller.
+
+    What cannot be noted is not shown: while the store cannot be written, also reading a record is refused, with 503.
+    """
+    tries, key = request.app.state.tries, ("viewed", caller.account, caller.patient_id)
+    if tries.test(VIEWED, *key):
         with database.write(caller) as store:
             note(store, "viewed", "patients", caller.patient_id, caller.patient_id)
+        tries.hit(VIEWED, *key)
 
 
 def _values(caller: Caller) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ...errors import InputError
 from .. import stricta
 from ..guard import Caller, Refused, Store, Who, own_records
 from ..store import whole
+from ..store.audit import note
 from ..store.database import Conflict
 from ..store.scores import checked
 from ..store.tables import AdverseEvent, Assessment, OfPatient, Person, Plan, Score, Treatment
@@ -44,6 +45,8 @@ def patients(caller: Who, database: Store,
     with database.read() as store:
         found = list(store.scalars(select(Person).where(own_records(caller), Person.id > after).order_by(Person.id)
                                    .limit(limit + 1)))
+    with database.write(caller) as store:
+        note(store, "listed", "patients", "")
     return JSONResponse({"patients": [_person(one) for one in found[:limit]],
                          "next": found[limit - 1].id if len(found) > limit else None})
 
@@ -59,7 +62,10 @@ def patient(patient: OfId, caller: Who, database: Store) -> Response:
 def bundle(patient: OfId, caller: Who, database: Store) -> Response:
     """The whole record as a FHIR R4 bundle."""
     with database.read() as store:
-        return FhirResponse(whole.as_fhir(store, caller.patient_id))
+        found = whole.as_fhir(store, caller.patient_id)
+    with database.write(caller) as store:
+        note(store, "exported", "patients", caller.patient_id, caller.patient_id)
+    return FhirResponse(found)
 
 
 @router.get("/patients/{patient}/scores", name="api_scores", response_model=models.Scores)
@@ -157,11 +163,13 @@ def event_add(patient: OfId, asked: models.EventAsked, caller: Who, database: St
 @router.put("/patients/{patient}/adverse-events/{event}", name="api_event_change", response_model=models.Event)
 def event_change(patient: OfId, event: OfId, asked: models.EventAsked, caller: Who, database: Store, if_match: Matching
                  ) -> Response:
-    """Correct an adverse event."""
+    """Correct an adverse event; one that a patient reported counts as looked at from then on."""
     details = _read("adverse_event", asked)
     with database.write(caller) as store:
         row = _current(store, caller, AdverseEvent, event, if_match)
         _belongs(store, caller, Treatment, asked.treatment, "treatment")
+        if row.details.get("reported_by"):
+            details |= {"reported_by": row.details["reported_by"], "reviewed": True}
         row.day, row.treatment_id, row.kind, row.details = asked.day, asked.treatment, details["kind"], details
         store.flush()
         return JSONResponse(_event(row))

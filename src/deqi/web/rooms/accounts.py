@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import babel
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ...errors import InputError
@@ -162,7 +162,8 @@ def account_handed_over(request: Request, account: Id, caller: Who, database: St
                 raise InputError("nobody chosen", field="heir", accepted="another active clinician")
             for person in store.scalars(select(Person).where(Person.responsible_id == account)):
                 person.responsible_id = heir
-            store.execute(delete(Member).where(Member.account_id == account))
+            for member in store.scalars(select(Member).where(Member.account_id == account)):
+                store.delete(member)
     except InputError as error:
         return _records(request, account, database, 422, _told(error))
     return RedirectResponse(request.app.url_path_for("account_edit", account=account), 303)

@@ -319,6 +319,16 @@ def test_what_stands_today_is_the_newest_screening_and_the_open_alerts(database:
     with database.read() as store:
         found = assessments.standing(store, amy)
     assert found.assessment_id == newest.id and found.screening is not None
+    with database.write(Actor()) as store:  # a review that was begun and left blank hides nothing
+        store.add(Assessment(patient_id=amy, created_by=ann, day=datetime.date.today(), choices=None, state="open",
+                             answers={"patient": {}}))
+    with database.read() as store:
+        found = assessments.standing(store, amy)
+    assert (found.shut, found.assessment_id) == ("emergency", newest.id)
+    with database.write(Actor()) as store:  # one that was finished since, without the sign, does settle it
+        store.add(Assessment(patient_id=amy, created_by=ann, day=datetime.date.today() + datetime.timedelta(days=1),
+                             choices=None, state="done", answers={"patient": {}}))
+    assert stands() == "alert"
 
 
 @on_sqlite

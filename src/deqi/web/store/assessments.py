@@ -65,9 +65,10 @@ class Standing:
     """What is known today of a patient's safety, whichever assessment or plan is looked at.
 
     Arguments:
-        shut: why nothing may be offered: `emergency`, or `refer` with no doctor asked, in the newest assessment;
-            `alert`, warning signs that the patient reported and nobody has dealt with. None if nothing speaks against.
-        assessment_id: of the newest assessment, finished or not; None where there is none.
+        shut: why nothing may be offered: `emergency`, or `refer` with no doctor asked, in the last finished assessment
+            or one begun since; `alert`, warning signs that the patient reported and nobody has dealt with. None if
+            nothing speaks against.
+        assessment_id: of the assessment that says so, else of the newest; None where there is none.
         screening: of that assessment.
     """
 
@@ -77,18 +78,30 @@ class Standing:
 
 
 def standing(store: Session, patient_id: str) -> Standing:
-    """Return what is known today of a patient's safety: the newest assessment of any state, and open alerts."""
-    newest = store.scalar(select(Assessment).where(Assessment.patient_id == patient_id)
-                          .order_by(Assessment.day.desc(), Assessment.created_at.desc()).limit(1))
-    found = screened(newest) if newest is not None else None
-    shut: Literal["emergency", "alert", "refer"] | None = None
-    if found is not None and found.status == "emergency":
-        shut = "emergency"
-    elif store.scalar(select(Alert.id).where(Alert.patient_id == patient_id, Alert.seen_at.is_(None)).limit(1)):
-        shut = "alert"
-    elif newest is not None and found is not None and doctor_first(newest, found):
-        shut = "refer"
-    return Standing(shut, newest.id if newest is not None else None, found)
+    """Return what is known today of a patient's safety: of every assessment since the last finished one, and of alerts.
+
+    One that was begun and left blank hides nothing that was found before.
+    """
+    since = [(one, screened(one)) for one in _since_the_last_done(store, patient_id)]
+    newest, found = since[0] if since else (None, None)
+    grave = next((pair for pair in since if pair[1].status == "emergency"), None)
+    referred = next((pair for pair in since if doctor_first(*pair)), None)
+    if grave is not None:
+        return Standing("emergency", grave[0].id, grave[1])
+    if store.scalar(select(Alert.id).where(Alert.patient_id == patient_id, Alert.seen_at.is_(None)).limit(1)):
+        return Standing("alert", None if newest is None else newest.id, found)
+    if referred is not None:
+        return Standing("refer", referred[0].id, referred[1])
+    return Standing(None, None if newest is None else newest.id, found)
+
+
+def _since_the_last_done(store: Session, patient_id: str) -> Iterator[Assessment]:
+    """The assessments of a patient, the newest first, as far back as one that was finished."""
+    for one in store.scalars(select(Assessment).where(Assessment.patient_id == patient_id)
+                             .order_by(Assessment.day.desc(), Assessment.created_at.desc())):
+        yield one
+        if one.state == "done":
+            return
 
 
 @dataclass(frozen=True)

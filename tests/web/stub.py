@@ -45,6 +45,9 @@ class StubEngine:
     def close(self) -> None:
         """Nothing to end."""
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def options(self, patient: Patient, plan: Sequence[str] | None = None) -> dict[str, Any]:
         """The stored options."""
         found, numbers = _screened(patient), []
@@ -90,7 +93,7 @@ class StubEngine:
         return Done(self.consult(patient, seed))
 
     def forecast(self, patient: Patient, plan: Sequence[str] | str, weeks: Sequence[int] = (0, 6, 12), seed: int = 1,
-                 draws: int | None = 256) -> dict[str, Any]:
+                 draws: int | None = 256, aside: bool = False) -> dict[str, Any]:
         """The stored acupuncture option's rows, each week's from the nearest one stored; none where none is made."""
         screened = _screened(patient)
         rows = [row for row in STORED["options"][3]["forecast"] if row["outcome"] == "NRS"]
@@ -104,7 +107,7 @@ class StubEngine:
         plan_from(plan)
         return copy.deepcopy(POPULATION)
 
-    def review(self, patient: Patient) -> dict[str, Any] | None:
+    def review(self, patient: Patient, aside: bool = False) -> dict[str, Any] | None:
         """The stored review where care has begun; nothing else."""
         return copy.deepcopy(STORED["review"]) if check(patient).care_so_far else None
 

@@ -6,7 +6,9 @@ import datetime
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 import httpx
@@ -27,8 +29,8 @@ from deqi.web.app import open_store
 from deqi.web.engine import Busy
 from deqi.web.settings import Settings
 from deqi.web.store.audit import Actor
-from deqi.web.store.database import Database
-from deqi.web.store.tables import AdverseEvent, Assessment, Plan, Score, Treatment
+from deqi.web.store.database import Database, StoreUnavailable
+from deqi.web.store.tables import AdverseEvent, Assessment, Entry, Plan, Score, Treatment
 
 from .conftest import World, enter
 from .serving import environment, serving
@@ -208,6 +210,69 @@ def test_too_much_at_once_says_when_to_ask_again(ann: Program, app: FastAPI, mon
     monkeypatch.setattr(app.state.engine, "forecast", busy, raising=False)
     answer = ann.ask("POST", "/forecast", {"patient": PATIENT})
     assert answer.status_code == 429 and answer.headers["retry-after"] == "7"
+
+
+@only_sqlite
+def test_an_account_leaves_places_to_others(ann: Program, client: TestClient, database: Database, world: World,
+                                            app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    cas, go_on, begun = Program(client, database, world.people["cas"]), Event(), Semaphore(0)
+
+    def slow(*_: Any, **__: Any) -> dict[str, Any]:
+        begun.release()
+        assert go_on.wait(20)
+        return STORED
+
+    monkeypatch.setattr(app.state.engine, "consult", slow)
+    with ThreadPoolExecutor(3) as programs:
+        asked = [programs.submit(ann.ask, "POST", "/consult", {"patient": PATIENT}) for _ in range(2)]
+        assert all(begun.acquire(timeout=20) for _ in asked)
+        refused = ann.ask("POST", "/simulate", {"plan": "nothing"})
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+        assert cas.ask("POST", "/simulate", {"plan": "nothing"}).status_code == 200
+        go_on.set()
+        assert [one.result().status_code for one in asked] == [200, 200]
+    assert ann.ask("POST", "/simulate", {"plan": "nothing"}).status_code == 200
+
+
+@only_sqlite
+def test_what_a_program_reads_whole_is_in_the_trail_each_time(ann: Program, database: Database, world: World) -> None:
+    for _ in range(2):
+        assert ann.ask("GET", "/patients").status_code == 200
+        assert ann.ask("GET", f"/patients/{world.patients['amy']}/bundle").status_code == 200
+    with database.read() as store:
+        noted = store.execute(select(Entry.action, Entry.patient_id).where(
+            Entry.actor == world.people["ann"], Entry.action != "viewed")).all()
+    assert noted == 2 * [("listed", None), ("exported", world.patients["amy"])]
+
+
+@only_sqlite
+def test_a_view_that_cannot_be_noted_is_refused_and_noted_once_it_can(
+        ann: Program, database: Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/patients/{world.patients['amy']}/scores"
+
+    def locked(*_: Any) -> None:
+        raise StoreUnavailable("another program holds the store")
+
+    with monkeypatch.context() as while_locked:
+        while_locked.setattr(database, "write", locked)
+        assert ann.ask("GET", path).status_code == ann.ask("GET", path).status_code == 503
+    assert ann.ask("GET", path).status_code == ann.ask("GET", path).status_code == 200
+    with database.read() as store:
+        assert store.scalars(select(Entry.action).where(Entry.actor == world.people["ann"])).all() == ["viewed"]
+
+
+@only_sqlite
+def test_correcting_what_a_patient_reported_keeps_that_they_did(ann: Program, database: Database, world: World) -> None:
+    with database.write(Actor()) as store:
+        event = AdverseEvent(patient_id=world.patients["amy"], created_by="link:x", day=datetime.date(2026, 3, 9),
+                             kind="other", details={"words": "dizzy", "reported_by": "patient", "reviewed": False})
+        store.add(event)
+    path = f"/patients/{world.patients['amy']}/adverse-events/{event.id}"
+    answer = ann.ask("PUT", path, {"day": "2026-03-09", "details": EVENT}, **{"if-match": '"1"'})
+    assert answer.status_code == 200
+    with database.read() as store:
+        kept = store.get_one(AdverseEvent, event.id)
+    assert kept.kind == "bleeding" and kept.details["reported_by"] == "patient" and kept.details["reviewed"] is True
 
 
 @only_sqlite

@@ -40,10 +40,19 @@ def _die(marker: str | None = None) -> str:
     return "alive"
 
 
+_kept: list[str] = []
+
+
+def _keep() -> list[str]:
+    _kept.append("kept")
+    return _kept
+
+
 def toy(pipe, lane, cache, niceness) -> None:
     """A process like `lanes.work`, with toy jobs."""
     serve(pipe, {"echo": lambda **told: told, "pid": os.getpid, "refuse": _refuse, "stumble": _stumble, "die": _die,
-                 "sleep": lambda seconds: time.sleep(seconds), "nan": lambda: float("nan")})
+                 "sleep": lambda seconds: time.sleep(seconds), "nan": lambda: float("nan"),
+                 "kept": _keep, "forget": _kept.clear})
 
 
 def stillborn(pipe, lane, cache, niceness) -> None:
@@ -286,6 +295,25 @@ def test_a_simulation_is_bounded(quick, field, value):
     with pytest.raises(InputError) as caught:
         quick.simulate(**asked | {field: value})
     assert caught.value.field == field
+
+
+def test_many_patients_over_many_weeks_are_too_many(quick):
+    """One request would hold up everybody else's for minutes."""
+    with pytest.raises(InputError, match=r"2,307 patients over 104 weeks"):
+        quick.simulate(NEEDLES, 10_000, "chronic", None, 104, (), 1)
+
+
+def test_nothing_of_a_person_is_kept_when_asked_to_forget(quick, patient):
+    before = quick.case(patient["patient"])
+    assert quick.case(patient["patient"]) is before
+    quick.forget()
+    assert quick.case(patient["patient"]) is not before and len(quick._persons._held) == 1 and not quick._plans._held
+
+
+def test_a_lane_forgets_before_its_next_job(lane):
+    assert lane.ask("kept") == ["kept"] and lane.ask("kept") == ["kept", "kept"]
+    lane.forget()
+    assert lane.ask("kept") == ["kept"]
 
 
 def test_a_review_is_that_of_the_scores(quick, patient):

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
@@ -126,12 +127,17 @@ def test_only_the_responsible_clinician_changes_the_team_or_erases(
     assert act("leave", "cas") == 403
 
 
-def test_erasing_asks_for_a_word_and_leaves_only_the_trail(client: TestClient, database: Database, world: World
-                                                            ) -> None:
+def test_erasing_asks_for_a_word_and_leaves_only_the_trail(
+        app: FastAPI, client: TestClient, database: Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     amy = world.patients["amy"]
     csrf = enter(client, database, world.people["ann"])
     assert client.post(f"/patients/{amy}/erase", data={"csrf": csrf, "word": "amy"}).status_code == 422
+    forgot: list[bool] = []
+    monkeypatch.setattr(app.state.engine, "forget", lambda: forgot.append(True))
+    waiting = {(world.assessments[name], "key"): None for name in ("amy", "ben")}
+    app.state._state["consultations"] = waiting
     assert client.post(f"/patients/{amy}/erase", data={"csrf": csrf, "word": "Erase"}).status_code == 303
+    assert forgot and list(waiting) == [(world.assessments["ben"], "key")], "nothing of the patient stays in memory"
     with database.read() as store:
         assert store.get(Person, amy) is None
         for owner in (Assessment.patient_id, Member.patient_id, Revision.patient_id):

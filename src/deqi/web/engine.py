@@ -93,22 +93,28 @@ class Engine:
         return self._ask("plan_option", patient=patient, plan=list(plan))
 
     def forecast(self, patient: Given, plan: str | Sequence[str], weeks: Sequence[int] = WEEKS, seed: int = 1,
-                 draws: int | None = None) -> dict[str, Any]:
-        """As `deqi forecast --json`; fewer or more particles than there if `draws` says so."""
-        return self._ask("forecast", patient=patient, plan=_plain(plan), weeks=list(weeks), seed=seed, draws=draws)
+                 draws: int | None = None, aside: bool = False) -> dict[str, Any]:
+        """As `deqi forecast --json`; fewer or more particles than there if `draws` says so; `aside` as in `review`."""
+        return self._ask("forecast", aside, patient=patient, plan=_plain(plan), weeks=list(weeks), seed=seed,
+                         draws=draws)
 
     def simulate(self, plan: str | Sequence[str], *, patients: int = 1000, population: str = "chronic",
                  baseline: float | None = None, weeks: int = 12, without: Sequence[str] = (), seed: int = 1
                  ) -> dict[str, Any]:
-        """As `deqi simulate --json`, of at most 10,000 patients and 104 weeks; may take many seconds."""
+        """As `deqi simulate --json`, of at most 10,000 patients, 104 weeks and 240,000 patient-weeks; takes seconds."""
         found: dict[str, Any] = self._long.ask(
             "simulate", plan=_plain(plan), patients=patients, population=population, baseline=baseline, weeks=weeks,
             without=list(without), seed=seed)
         return found
 
-    def review(self, patient: Given) -> dict[str, Any] | None:
-        """What the scores since care began say of going on with it; None where no care runs or no forecast is made."""
-        found: dict[str, Any] | None = self._ask("review", patient=patient)
+    def review(self, patient: Given, aside: bool = False) -> dict[str, Any] | None:
+        """What the scores since care began say of going on with it; None where no care runs or no forecast is made.
+
+        Arguments:
+            patient: as in a patient file.
+            aside: in the process for whole consultations, so that no hand on a slider waits for it.
+        """
+        found: dict[str, Any] | None = self._ask("review", aside, patient=patient)
         return found
 
     def explain(self, **choices: Any) -> dict[str, Any]:
@@ -123,8 +129,13 @@ class Engine:
         """Begin a consultation without waiting for it."""
         return Pending(self._long.submit("consult", patient=patient, seed=seed))
 
-    def _ask(self, job: str, **arguments: Any) -> Any:
-        return self._quick.ask(job, **arguments)
+    def forget(self) -> None:
+        """Let both processes drop what they keep of patients, before their next job; waits for nothing."""
+        self._quick.forget()
+        self._long.forget()
+
+    def _ask(self, job: str, aside: bool = False, /, **arguments: Any) -> Any:
+        return (self._long if aside else self._quick).ask(job, **arguments)
 
 
 def _plain(plan: str | Sequence[str]) -> str | list[str]:

@@ -77,7 +77,7 @@ class Lane:
         self.niceness, self.first, self.after = niceness, first, after
         self._waiting: queue.PriorityQueue[tuple[bool, int, Job]] = queue.PriorityQueue(places)
         self._numbers = count()
-        self._ready, self._closed = Event(), Event()
+        self._ready, self._closed, self._forgets = Event(), Event(), Event()
         self._usual, self._step, self._can_get_warmer, self._stuck = 0.2, 0, True, False
         self._process: Any = None
         self._pipe: Connection | None = None
@@ -128,6 +128,10 @@ class Lane:
         except CancelledError:
             raise Failed("the server is stopping") from None
 
+    def forget(self) -> None:
+        """Have the process drop what it keeps of patients, before its next job."""
+        self._forgets.set()
+
     def close(self) -> None:
         """End the process; jobs that wait fail."""
         self._closed.set()
@@ -153,6 +157,10 @@ class Lane:
                 job = self._waiting.get(timeout=LOOK_SECONDS)[-1]
             except queue.Empty:
                 job = None if self._stuck else self._warming()
+            if self._forgets.is_set():
+                self._forgets.clear()
+                if self._alive():  # a new one keeps nothing
+                    self._answer(Job("forget", {}, Future()))
             if job is not None and job.answer.set_running_or_notify_cancel():
                 self._answer(job)
 

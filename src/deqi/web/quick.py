@@ -31,6 +31,8 @@ PARTICLES = 256
 PERSONS, PLANS = 64, 128
 """How many are kept."""
 MOST = {"seed": (0, 2**32 - 1), "draws": (64, 4096), "patients": (1, 10_000), "weeks": (1, 104)}
+MOST_PATIENT_WEEKS = 240_000
+"""Of one simulation, patients times weeks: a quarter of a minute of one core; more is for `deqi simulate`."""
 
 Given = Mapping[str, Any]
 
@@ -40,6 +42,10 @@ class Kept:
 
     def __init__(self, size: int):
         self._size, self._held = size, OrderedDict[Any, Any]()
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._held.clear()
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
         """The result of a key, made if it is not there."""
@@ -175,6 +181,9 @@ def forecast(patient: Given, plan: Any, weeks: Sequence[int], seed: int, draws: 
 def simulate(plan: Any, patients: int, population: str, baseline: float | None, weeks: int, without: Sequence[str],
              seed: int) -> dict[str, Any]:
     """As `deqi simulate --json`."""
+    if _whole("patients", patients) * _whole("weeks", weeks) > MOST_PATIENT_WEEKS:
+        raise InputError("too many for so many weeks", field="patients", found=patients,
+                         accepted=f"at most {MOST_PATIENT_WEEKS // weeks:,} patients over {weeks} weeks")
     return run(plan_from(plan), patients=_whole("patients", patients), population=population, baseline=baseline,
                weeks=_whole("weeks", weeks), without=without, seed=_whole("seed", seed)).as_json()
 
@@ -188,6 +197,12 @@ def review(patient: Given) -> dict[str, Any] | None:
     """Whether to go on with the care that runs; see `Engine.review`."""
     of = case(patient)
     return None if of.reasons else review_now(of.person, of.screening)
+
+
+def forget() -> None:
+    """Keep nothing of anybody."""
+    _persons.clear()
+    _plans.clear()
 
 
 def explain(**choices: Any) -> dict[str, Any]:
@@ -238,5 +253,5 @@ def get_warmer(step: int) -> bool:
 
 JOBS: Mapping[str, Callable[..., Any]] = {
     "options": options, "plan_option": plan_option, "forecast": forecast, "simulate": simulate, "review": review,
-    "consult": consult, "explain": explain, "get_warmer": get_warmer,
+    "consult": consult, "explain": explain, "forget": forget, "get_warmer": get_warmer,
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -13,7 +17,8 @@ from ...consult.screening import applicability, screen
 from ...errors import DeqiError
 from ...evidence import fact, show
 from ...interop.fhir_forms import questionnaire
-from ..engine import Engine
+from ..engine import Busy, Engine
+from ..guard import Who
 from .models import (
     ConsultAsked,
     Consultation,
@@ -29,12 +34,37 @@ from .models import (
 from .strict import Missing, StrictRoute
 
 router = APIRouter(route_class=StrictRoute, tags=["compute"], generate_unique_id_function=lambda route: route.name)
+AT_ONCE = 2
+"""Computations of one account's programs, so that they leave places to others."""
+WAIT_SECONDS = 5
+_at_work: Counter[str] = Counter()
+_counting = Lock()
 
 
 async def the_engine(request: Request) -> Engine:
     """The engine."""
     engine: Engine = request.app.state.engine
     return engine
+
+
+@contextmanager
+def _one_more(caller: Who) -> Iterator[None]:
+    """Of an account's computations at one time.
+
+    Raises:
+        Busy: it has as many already as one account may.
+    """
+    with _counting:
+        if _at_work[caller.account] >= AT_ONCE:
+            raise Busy(WAIT_SECONDS)
+        _at_work[caller.account] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _at_work[caller.account] -= 1
+            if not _at_work[caller.account]:
+                del _at_work[caller.account]
 
 
 Model = Annotated[Engine, Depends(the_engine)]
@@ -54,28 +84,33 @@ def screened(asked: OfPatient) -> Response:
 
 
 @router.post("/consult", name="api_consult", response_model=Consultation)
-def consult(asked: ConsultAsked, engine: Model) -> Response:
+def consult(asked: ConsultAsked, caller: Who, engine: Model) -> Response:
     """Screen a patient, compare the options and tailor a plan; as `deqi consult --json`. Takes many seconds."""
-    return JSONResponse(engine.consult({"patient": asked.patient}, asked.seed))
+    with _one_more(caller):
+        return JSONResponse(engine.consult({"patient": asked.patient}, asked.seed))
 
 
 @router.post("/forecast", name="api_forecast", response_model=Forecast)
-def forecast(asked: ForecastAsked, engine: Model) -> Response:
+def forecast(asked: ForecastAsked, caller: Who, engine: Model) -> Response:
     """Forecast reported pain and disability under one plan; as `deqi forecast --json`."""
-    return JSONResponse(engine.forecast({"patient": asked.patient}, asked.plan, asked.weeks, asked.seed))
+    with _one_more(caller):
+        return JSONResponse(engine.forecast({"patient": asked.patient}, asked.plan, asked.weeks, asked.seed,
+                                            aside=True))
 
 
 @router.post("/simulate", name="api_simulate", response_model=Simulation)
-def simulate(asked: SimulateAsked, engine: Model) -> Response:
+def simulate(asked: SimulateAsked, caller: Who, engine: Model) -> Response:
     """Simulate a virtual population under one plan; as `deqi simulate --json`."""
     given: dict[str, Any] = asked.model_dump(exclude={"plan"})
-    return JSONResponse(engine.simulate(asked.plan, **given))
+    with _one_more(caller):
+        return JSONResponse(engine.simulate(asked.plan, **given))
 
 
 @router.post("/review", name="api_review", response_model=Reviewed)
-def review(asked: OfPatient, engine: Model) -> Response:
+def review(asked: OfPatient, caller: Who, engine: Model) -> Response:
     """Hold the scores since care began against going on and stopping."""
-    return JSONResponse({"review": engine.review({"patient": asked.patient})})
+    with _one_more(caller):
+        return JSONResponse({"review": engine.review({"patient": asked.patient}, aside=True)})
 
 
 @router.get("/evidence/{id}", name="api_evidence", response_model=Fact)

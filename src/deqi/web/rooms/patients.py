@@ -23,6 +23,7 @@ from ..store.database import StoreUnavailable
 from ..store.first import what_first
 from ..store.scores import open_alerts
 from ..store.tables import Account, Assessment, Person, Plan, Score, Treatment, new_id
+from . import plans
 from .once import add_once
 
 router = APIRouter()
@@ -174,7 +175,9 @@ def erased(request: Request, caller: Who, database: Store) -> Response:
         if str(caller.form.get("word", "")).strip().casefold() != word.casefold():
             problem = InputError(texts()["patients"]["erase"]["wrong"], field="word")
             return _erase_page(request, store, person, _told(problem), 422)
+        made = set(store.scalars(select(Assessment.id).where(Assessment.patient_id == person.id)))
         patients.erase(store, person)
+    plans.forget(request.app, made)
     with contextlib.suppress(StoreUnavailable):  # traces that somebody's reading keeps go when the server stops
         database.forget()
     return _to(request, "patients")

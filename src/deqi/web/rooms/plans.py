@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Request
@@ -294,6 +294,14 @@ def _begin(app: FastAPI, of: Case) -> None:
         pending.pop(old, None)
     engine: Engine = app.state.engine
     pending[key] = engine.submit_consult(of.file)
+
+
+def forget(app: FastAPI, assessments: Collection[str]) -> None:
+    """Drop from memory what was computed for assessments that are erased."""
+    pending = _pending(app)
+    for key in [key for key in pending if key[0] in assessments]:
+        pending.pop(key, None)
+    app.state.engine.forget()
 
 
 def _pending(app: FastAPI) -> dict[tuple[str, str], Pending]:

@@ -304,10 +304,10 @@ def test_many_patients_over_many_weeks_are_too_many(quick):
 
 
 def test_nothing_of_a_person_is_kept_when_asked_to_forget(quick, patient):
-    before = quick.case(patient["patient"])
-    assert quick.case(patient["patient"]) is before
+    before = quick.case(patient)
+    assert quick.case(patient) is before
     quick.forget()
-    assert quick.case(patient["patient"]) is not before and len(quick._persons._held) == 1 and not quick._plans._held
+    assert quick.case(patient) is not before and len(quick._persons._held) == 1 and not quick._plans._held
 
 
 def test_a_lane_forgets_before_its_next_job(lane):

@@ -123,6 +123,15 @@ def test_who_comes_when_too_many_wait_is_told_when_to_come_back(lane):
     assert waiting.result(10) == {"a": 1}
 
 
+def test_a_lane_is_idle_while_nobody_waits_for_it(lane):
+    lane.ask("echo")
+    assert lane.idle
+    begun = lane.submit("sleep", seconds=0.2)
+    assert not lane.idle
+    lane.wait(begun)
+    assert lane.idle
+
+
 def test_a_hand_on_a_slider_goes_before_others_that_wait(tmp_path):
     lane = Lane("toy", tmp_path, places=4, seconds=20.0, patience=20.0, first=("pid",), target=toy)
     lane.start()

@@ -95,8 +95,8 @@ class Engine:
     def forecast(self, patient: Given, plan: str | Sequence[str], weeks: Sequence[int] = WEEKS, seed: int = 1,
                  draws: int | None = None, aside: bool = False) -> dict[str, Any]:
         """As `deqi forecast --json`; fewer or more particles than there if `draws` says so; `aside` as in `review`."""
-        return self._ask("forecast", aside, patient=patient, plan=_plain(plan), weeks=list(weeks), seed=seed,
-                         draws=draws)
+        return self._ask("forecast", aside or self._long.idle, patient=patient, plan=_plain(plan), weeks=list(weeks),
+                         seed=seed, draws=draws)
 
     def simulate(self, plan: str | Sequence[str], *, patients: int = 1000, population: str = "chronic",
                  baseline: float | None = None, weeks: int = 12, without: Sequence[str] = (), seed: int = 1
@@ -112,9 +112,10 @@ class Engine:
 
         Arguments:
             patient: as in a patient file.
-            aside: in the process for whole consultations, so that no hand on a slider waits for it.
+            aside: in the process for whole consultations, so that no hand on a slider waits for it; without it, only
+                while that process has nothing to do.
         """
-        found: dict[str, Any] | None = self._ask("review", aside, patient=patient)
+        found: dict[str, Any] | None = self._ask("review", aside or self._long.idle, patient=patient)
         return found
 
     def explain(self, **choices: Any) -> dict[str, Any]:

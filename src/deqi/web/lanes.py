@@ -43,11 +43,15 @@ class Failed(DeqiError):
 
 @dataclass(frozen=True)
 class Job:
-    """Something asked of a lane: the name of a job of `quick.py`, its arguments, and where the answer goes."""
+    """Something asked of a lane: the name of a job of `quick.py`, its arguments, and where the answer goes.
+
+    `is_own`: asked by the lane itself; it never was in line.
+    """
 
     name: str
     arguments: Mapping[str, Any]
     answer: Future[Any]
+    is_own: bool = False
 
 
 class Lane:
@@ -92,6 +96,11 @@ class Lane:
     def ready(self) -> bool:
         """Whether its process is warm."""
         return self._ready.is_set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether its process is warm and nobody waits for it."""
+        return self.ready and not self._waiting.unfinished_tasks
 
     @property
     def pid(self) -> int | None:
@@ -160,15 +169,15 @@ class Lane:
             if self._forgets.is_set():
                 self._forgets.clear()
                 if self._alive():  # a new one keeps nothing
-                    self._answer(Job("forget", {}, Future()))
-            if job is not None and job.answer.set_running_or_notify_cancel():
+                    self._answer(Job("forget", {}, Future(), is_own=True))
+            if job is not None:
                 self._answer(job)
 
     def _warming(self) -> Job | None:
         """A job for an idle moment."""
         if not (self._can_get_warmer and self.compiler is not None and self.compiler.ready):
             return None
-        job = Job("get_warmer", {"step": self._step}, Future())
+        job = Job("get_warmer", {"step": self._step}, Future(), is_own=True)
         job.answer.add_done_callback(self._warmed)
         return job
 
@@ -177,30 +186,37 @@ class Lane:
         self._can_get_warmer = answer.exception() is None and answer.result()
 
     def _answer(self, job: Job) -> None:
-        """Have a job done, twice if its process dies."""
+        """Have a job done, unless nobody waits for it any more."""
+        told = self._done(job) if job.answer.set_running_or_notify_cancel() else None
+        if not job.is_own:
+            self._waiting.task_done()  # before the answer is there: whoever has it finds the lane idle
+        if isinstance(told, Failed):
+            job.answer.set_exception(told)
+        elif told is not None:
+            _settle(job.answer, told)
+
+    def _done(self, job: Job) -> Mapping[str, Any] | Failed:
+        """What the process tells of a job, which is tried twice if the process dies."""
         for _ in range(2):
             if self._closed.is_set():
                 break
             if not self._alive() and not self._begin():
-                job.answer.set_exception(Failed("forecasts cannot be made now: the model does not start"))
-                return
+                return Failed("forecasts cannot be made now: the model does not start")
             assert self._pipe is not None
             began = monotonic()
             try:
                 self._pipe.send_bytes(json.dumps([job.name, job.arguments], default=str).encode())
                 if not self._pipe.poll(self.seconds):
                     self._kill()
-                    job.answer.set_exception(Failed(f"this took longer than {self.seconds:g} seconds and was stopped"))
-                    return
-                told = json.loads(self._pipe.recv_bytes())
+                    return Failed(f"this took longer than {self.seconds:g} seconds and was stopped")
+                told: dict[str, Any] = json.loads(self._pipe.recv_bytes())
             except (EOFError, OSError):
                 self._kill()
                 continue
             self._usual = 0.8 * self._usual + 0.2 * (monotonic() - began)
-            _settle(job.answer, told)
-            return
-        job.answer.set_exception(Failed("the server is stopping" if self._closed.is_set() else
-                                        "the forecast could not be made: its process ended twice"))
+            return told
+        return Failed("the server is stopping" if self._closed.is_set() else
+                      "the forecast could not be made: its process ended twice")
 
     def _alive(self) -> bool:
         return self._process is not None and self._process.is_alive()

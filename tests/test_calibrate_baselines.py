@@ -59,6 +59,7 @@ def coverage(model, datasets=200):
     return np.mean(rows), np.mean(contrasts), np.mean(parameters, axis=0), np.mean(sds, axis=0)
 
 
+@pytest.mark.slow  # fits to many simulated evidences
 @BOTH
 def test_90_percent_intervals_hold_new_trials_and_their_contrasts(model):
     rows, contrasts, _, _ = coverage(model)

@@ -212,6 +212,7 @@ class BrokenOff(Exception):
     """What stops a run in its middle."""
 
 
+@pytest.mark.slow  # twenty seconds of sampling, three times over
 def test_a_sampler_that_was_broken_off_ends_with_the_same_draws(problem, tmp_path, monkeypatch):
     """On the smallest study: a run is stopped after some checkpoints, and goes on from there."""
     monkeypatch.setattr(inference, "CHECKPOINT", 2 * THIN)
@@ -248,6 +249,7 @@ def test_chains_that_disagree_are_seen(near):
     assert bad["ess_bulk"][names()[5]] < 100
 
 
+@pytest.mark.slow  # a fit of its own
 def test_truths_are_recovered(likelihood):
     """Eight truths from the prior, eight sets of trials: intervals hold them, means follow them."""
     true, mean, rank = simulation_based(likelihood, by_importance, 8, seed=1)

@@ -132,6 +132,7 @@ def test_goals_and_aversions_change_what_a_plan_is_worth() -> None:
     assert without[0].plan.visits <= search(patient())[0].plan.visits
 
 
+@pytest.mark.slow  # searches for many people
 def test_a_tailored_plan_leaves_less_to_regret_than_a_fixed_or_a_random_one() -> None:
     """Worth on particles that the search did not see, over people with different wishes; regret against the best of
     the three for each person."""

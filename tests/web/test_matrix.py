@@ -33,8 +33,9 @@ RULES: dict[str, dict[str, Any]] = shipped(Path(web.__file__).with_name("permiss
 SCOPES = ("compute", "records:read", "records:write")
 OPEN_PATHS = {"/static/consult.css", "/static"}
 """Answered before the guard: files that are the same for everybody."""
-KEEPS = {"tailored": {"consultations", "revisions", "audit"}}
-"""What a GET may add to: `tailored` keeps the proposal that a POST asked for, once it is there."""
+KEEPS = {"tailored": {"consultations", "revisions", "audit"}, "api_patients": {"audit"}, "api_bundle": {"audit"}}
+"""What a GET may add to: `tailored` keeps the proposal that a POST asked for, once it is there; that records were listed
+or handed out whole is noted each time."""
 SCORE = {"day": "2026-03-09", "outcome": "NRS", "value": 5}
 SESSION = {"stimulation": "manual", "retention_minutes": 30}
 EVENT = {"kind": "bleeding", "severity": "mild", "treated": "no", "relation": "possible", "outcome": "recovered"}

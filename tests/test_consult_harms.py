@@ -1,12 +1,13 @@
 """Harms: the published rates, on the scale on which they were counted."""
 
 import json
+import re
 
 import pytest
 
 from deqi import evidence
 from deqi.consult.assessment import parse_patient
-from deqi.consult.harms import harms, rated, versus_nsaid
+from deqi.consult.harms import harms, plainly, rated, versus_nsaid
 from deqi.consult.rules import table
 from deqi.errors import InputError
 
@@ -77,6 +78,16 @@ def test_an_anticoagulant_is_told_but_changes_no_rate():
     assert set(told) == {"ac_minor", "ac_major", "warfarin", "ac_prospective"}
     assert "1.15" in told["ac_minor"]["text"] and "1.03 to 1.28" in told["ac_minor"]["text"]
     assert "no risk is multiplied" in told["warfarin"]["text"]
+
+
+def test_the_patients_own_page_tells_it_once_and_without_ratios():
+    shown = harms(["needling"], person(medicines=["warfarin"], conditions={"other_lung_disease": True}))
+    told = plainly(shown["for_you"])
+    assert len(told) == 4 < len(shown["for_you"])  # three lungs in one; the disputed figure is not told
+    assert "small bleedings after needling were recorded a little more often" in told[0]
+    for row in table("harms")["for_you"]:
+        plain = " ".join(plainly([{"source": row["id"]}]))
+        assert not any(word in plain for word in ("{", " OR ", "odds", "CI")) and not re.search(r"\d\.\d", plain)
 
 
 def test_what_is_known_of_needles_is_not_told_for_other_care():

@@ -7,7 +7,7 @@ events cluster in people, and compounding would give 54 of 100 where surveys of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deqi import evidence
@@ -51,6 +51,13 @@ def harms(plan_kinds: Iterable[str], patient: Patient | None = None) -> dict[str
                             if care in cares and holds(row["when"], facts)]
         shown["notes"] += [item["text"] for item in shown["for_you"]]
     return shown
+
+
+def plainly(for_you: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is known about people like this patient, in words without figures; `for_you` as `harms` gives it."""
+    words = {row["id"]: row.get("plain", "" if "{" in row["text"] else row["text"])
+             for row in table("harms")["for_you"]}
+    return list(dict.fromkeys(plain for item in for_you if (plain := words.get(item["source"], ""))))
 
 
 def plan_kinds(plan: Plan) -> list[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...care import plan_from, sentences
+from ...consult.harms import plainly
 from ...consult.intake import check
 from ...consult.letter import needling_of, prescription
 from ...consult.limits import permits
@@ -171,7 +172,8 @@ def patient_page(request: Request, patient: Id, plan: Id, caller: Who, database:
     with database.read() as store:
         row = _found_plan(store, caller, plan)
         today = _today(store, row)
-    return page(request, "plans/patient.html.j2", plan=row, **today, shown=first_of_each, **_about(row))
+    return page(request, "plans/patient.html.j2", plan=row, **today, shown=first_of_each, plainly=plainly,
+                **_about(row))
 
 
 def first_of_each(harms: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:

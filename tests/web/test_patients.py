@@ -12,11 +12,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from deqi.web import due
-from deqi.web.store import assessments
+from deqi.web.store import assessments, plans
+from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
-from deqi.web.store.tables import Assessment, Entry, Member, Person, Revision, Score
+from deqi.web.store.tables import Assessment, Entry, Member, Person, Plan, Revision, Score
 
+from . import planned
 from .conftest import World, enter
+from .planned import begun
 
 DAY = datetime.date(2026, 3, 2)
 RULES: list[dict[str, Any]] = [{"week": 2, "session": None}, {"week": 3, "session": 4}, {"week": 6, "session": None}]
@@ -68,6 +71,26 @@ def test_finding_looks_at_beginnings_of_words_without_accents_and_only_at_ones_o
     assert found("") == ["Amy Example", "Zoë Müller"]
     assert found("mull ZOE") == ["Zoë Müller"] == found("7")
     assert found("ller") == found("ben") == []
+
+
+def test_a_plan_that_makes_room_for_a_later_one_is_followed_until_that_begins(
+        client: TestClient, database: Database, world: World) -> None:
+    enter(client, database, world.people["ann"])
+    before, week = begun(world, database, 3), datetime.timedelta(weeks=1)
+    begins = datetime.date.today() + week
+    with database.write(Actor(actor=world.people["ann"])) as store:
+        plan = store.get_one(Plan, before)
+        plan.state, plan.ended, plan.why_ended = "ended", begins, "another one"
+        later = planned.plan(world.patients["amy"], world.assessments["amy"], world.people["ann"], begins)
+        later.sentences = ["Walking 30 min 5 times a week for 6 weeks"]
+        store.add(later)
+    hub = client.get(f"/patients/{world.patients['amy']}").text
+    assert planned.NEEDLES in hub and "Walking 30 min" not in hub and later.id in hub
+    assert "due" in client.get("/patients").text  # week 2 of the plan that still runs
+    with database.read() as store:
+        agreed = plans.plans_of(store, Plan.patient_id == world.patients["amy"])
+    assert [plans.running(agreed, begins + day * week).id for day in (-4, -1, 0)] == [before, before, later.id]
+    assert plans.running([], begins) is None
 
 
 def test_the_example_is_one_step_from_a_forecast(client: TestClient, database: Database, world: World) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from ...errors import DeqiError
 from .audit import Actor, note
 from .database import Database
+from .plans import plans_of, running
 from .tables import AdverseEvent, Alert, Link, Plan, Score, new_id, now
 
 WEEKS, MINUTES = 26, 30
@@ -145,8 +146,7 @@ def is_open(link: Link) -> bool:
 
 def questionnaire_of(store: Session, patient: str) -> str | None:
     """The questionnaire that a patient's plan is followed with; None without one."""
-    plan = store.scalar(select(Plan).where(Plan.patient_id == patient, Plan.state == "current")
-                        .order_by(Plan.began.desc()).limit(1))
+    plan = running(plans_of(store, Plan.patient_id == patient), datetime.date.today())
     outcomes = {row["outcome"] for row in plan.forecast} if plan is not None else set()
     return next((name for name in ("RMDQ", "ODI") if name in outcomes), None)
 

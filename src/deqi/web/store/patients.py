@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from ...errors import InputError
 from .. import due
+from .plans import plans_of, running
 from .tables import (
     Account,
     AdverseEvent,
@@ -42,7 +43,7 @@ class Glance:
         person: who it is.
         active: when something of the record last changed.
         open_assessment: that is being filled in, or None.
-        plan: the current one, or None.
+        plan: the one that runs, or None.
         reviews: of that plan, which are due or overdue.
         unscored_days: for how many days that plan has run without a score, if too long.
     """
@@ -74,8 +75,10 @@ def listed(store: Session, mine: Any, today: datetime.date, words: str = "", mos
     people.sort(key=lambda one: at[one.id], reverse=True)
     shown = people[:most]
     ids = [one.id for one in shown]
-    plans = {plan.patient_id: plan for plan in store.scalars(
-        select(Plan).where(Plan.patient_id.in_(ids), Plan.state == "current").order_by(Plan.began))}
+    agreed = defaultdict[str, list[Plan]](list)
+    for each in plans_of(store, Plan.patient_id.in_(ids), or_(Plan.state == "current", Plan.ended > today)):
+        agreed[each.patient_id].append(each)
+    plans = {id: plan for id, theirs in agreed.items() if (plan := running(theirs, today)) is not None}
     open_ones = {each.patient_id: each for each in store.scalars(
         select(Assessment).where(Assessment.patient_id.in_(ids), Assessment.state == "open").order_by(Assessment.day))}
     treated = _days(store, Treatment, [plan.id for plan in plans.values()], Treatment.plan_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -99,6 +99,24 @@ def end(plan: Plan, day: datetime.date, why: str) -> None:
     if not runs(plan, datetime.date.today()):
         raise InputError("this plan has ended already", field="why")
     plan.state, plan.ended, plan.why_ended = "ended", day, words
+
+
+def running(plans: Iterable[Plan], today: datetime.date) -> Plan | None:
+    """The plan under which a person is treated today, else the one that is agreed on and has not begun.
+
+    Arguments:
+        plans: of one person, in the order in which they were agreed on.
+        today: this day.
+    """
+    found = sorted(plans, key=lambda plan: plan.began)
+    begun = [plan for plan in found if plan.began <= today and (plan.ended is None or today < plan.ended)]
+    ahead = begun or [plan for plan in found if plan.state == "current"]
+    return ahead[-1] if ahead else None
+
+
+def plans_of(store: Session, *mine: Any) -> list[Plan]:
+    """Plans in the order in which they were agreed on; `mine`: conditions on `Plan`."""
+    return list(store.scalars(select(Plan).where(*mine).order_by(Plan.created_at)))
 
 
 def runs(plan: Plan, today: datetime.date) -> bool:

@@ -17,6 +17,7 @@ from ...consult.symptoms import RANGES
 from ...errors import InputError
 from ..due import EARLY_DAYS, Review
 from .assessments import patient_mapping
+from .plans import plans_of, running
 from .tables import Alert, Assessment, Person, Plan, Score, Treatment, new_id
 
 OUTCOMES = ("NRS", "RMDQ", "ODI")
@@ -33,11 +34,8 @@ def scores_of(store: Session, patient: str) -> list[Score]:
 
 def plan_followed(store: Session, patient: str) -> Plan | None:
     """The plan that runs, else the one that ended last; None where nothing was agreed."""
-    plans = store.scalars(select(Plan).where(Plan.patient_id == patient).order_by(Plan.began, Plan.created_at)).all()
-    today = datetime.date.today()
-    now = [plan for plan in plans if plan.began <= today and (plan.ended is None or today < plan.ended)]
-    running = now or [plan for plan in plans if plan.state == "current"]
-    return running[-1] if running else plans[-1] if plans else None
+    plans = plans_of(store, Plan.patient_id == patient)
+    return running(plans, datetime.date.today()) or max(plans, key=lambda plan: plan.began, default=None)
 
 
 def days_treated(store: Session, plan: Plan) -> list[datetime.date]:

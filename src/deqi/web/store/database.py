@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -45,6 +46,7 @@ class Database:
             url, pool_size=20, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
         give_keys(self.engine.dialect, keys)
         self._writer = self.engine.execution_options(immediate=True)
+        self._turn = Lock()
         self._reader = self.engine if self.is_sqlite else self.engine.execution_options(
             isolation_level="REPEATABLE READ")
 
@@ -62,19 +64,29 @@ class Database:
     def write(self, actor: Actor) -> Iterator[Session]:
         """A session whose changes, and the audit entries of them, are all there at the end of the block, or none are.
 
-        Writes come one after the other, from the first statement on.
+        Writes come one after the other. Those of this process wait here for their turn: SQLite lets whoever asks at a
+        lucky moment go first, and under load somebody is never lucky.
 
         Raises:
             Conflict: a row was changed by somebody else since it was read.
             StoreUnavailable: the store is locked, full or cannot be reached.
         """
-        with told(), Session(self._writer, expire_on_commit=False) as store:
+        with self._in_turn(), told(), Session(self._writer, expire_on_commit=False) as store:
             watch(store, actor)
             if not self.is_sqlite:
                 store.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITES})
             yield store
             seal(store)
             store.commit()
+
+    @contextlib.contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise StoreUnavailable(_reason("busy"))
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def forget(self) -> None:
         """Leave no trace of what was deleted in the files of the store.

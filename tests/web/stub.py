@@ -58,6 +58,9 @@ class StubEngine:
         return found | {"options": numbers, "reasons": [] if numbers else found["applicability"]["reasons"],
                         "limits": [], "review": [], "conditioning": None}
 
+    def get_ready(self, patient: Patient, plan: Sequence[str]) -> None:
+        """Nothing to make."""
+
     def plan_option(self, patient: Patient, plan: Sequence[str]) -> dict[str, Any]:
         """The stored acupuncture option, or no treatment for no plan, under the name of the plan."""
         nothing, with_needles = copy.deepcopy(STORED["options"][0]), copy.deepcopy(STORED["options"][3])
@@ -93,7 +96,7 @@ class StubEngine:
         return Done(self.consult(patient, seed))
 
     def forecast(self, patient: Patient, plan: Sequence[str] | str, weeks: Sequence[int] = (0, 6, 12), seed: int = 1,
-                 draws: int | None = 256, aside: bool = False) -> dict[str, Any]:
+                 draws: int | None = 256) -> dict[str, Any]:
         """The stored acupuncture option's rows, each week's from the nearest one stored; none where none is made."""
         screened = _screened(patient)
         rows = [row for row in STORED["options"][3]["forecast"] if row["outcome"] == "NRS"]
@@ -107,7 +110,7 @@ class StubEngine:
         plan_from(plan)
         return copy.deepcopy(POPULATION)
 
-    def review(self, patient: Patient, aside: bool = False) -> dict[str, Any] | None:
+    def review(self, patient: Patient) -> dict[str, Any] | None:
         """The stored review where care has begun; nothing else."""
         return copy.deepcopy(STORED["review"]) if check(patient).care_so_far else None
 

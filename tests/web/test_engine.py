@@ -133,16 +133,17 @@ def test_a_lane_is_idle_while_nobody_waits_for_it(lane):
 
 
 def test_a_hand_on_a_slider_goes_before_others_that_wait(tmp_path):
-    lane = Lane("toy", tmp_path, places=4, seconds=20.0, patience=20.0, first=("pid",), target=toy)
+    lane = Lane("toy", tmp_path, places=4, seconds=20.0, patience=20.0, slack={"echo": 0.2}, target=toy)
     lane.start()
     done = []
-    begun = lane.submit("sleep", seconds=0.5)
-    for name in ("echo", "pid"):
+    begun = lane.submit("sleep", seconds=0.8)
+    for name, then in (("echo", 0.0), ("pid", 0.4), ("kept", 0.0)):
         lane.submit(name).add_done_callback(lambda _, name=name: done.append(name))
+        time.sleep(then)
     lane.wait(begun)
-    lane.ask("echo")
+    lane.ask("sleep", seconds=0)
     lane.close()
-    assert done == ["pid", "echo"]
+    assert done == ["pid", "echo", "kept"]  # and nobody is passed over for ever
 
 
 def test_nobody_waits_beyond_patience(lane):
@@ -325,6 +326,19 @@ def test_a_lane_forgets_before_its_next_job(lane):
     assert lane.ask("kept") == ["kept"]
 
 
+def test_a_lane_forgets_again_after_a_job_that_waited_when_it_was_asked_to(tmp_path):
+    lane = Lane("toy", tmp_path, places=4, seconds=20.0, patience=20.0, target=toy)
+    lane.start()
+    begun = lane.submit("sleep", seconds=0.3)
+    while not begun.running():
+        time.sleep(0.01)
+    waited = lane.submit("kept")
+    lane.forget()
+    assert lane.wait(waited) == ["kept"]
+    assert lane.ask("kept") == ["kept"]
+    lane.close()
+
+
 def test_a_review_is_that_of_the_scores(quick, patient):
     going = changed(patient, pain=patient["patient"]["pain"] | {"week_average": 2},
                     care_so_far=[{"start_week": -6, "plan": "acupuncture 30 min once a week for 12 weeks"}],
@@ -363,6 +377,13 @@ def positions(n: int, seed: int) -> list[list[str]]:
     return found
 
 
+def test_no_limit_refuses_the_plans_that_make_the_solver_warm(quick):
+    plans = [(how["patient"], how["plan"]) for _, how in quick.STEPS if "plan" in how]
+    for person, plan in [*plans, ({"patient": quick.SOMEBODY}, quick.MUCH)]:
+        of = quick.case(person)
+        assert not of.reasons and not quick.permits(quick.plan_from(plan), of.screening, of.patient)
+
+
 @pytest.mark.slow
 def test_once_warm_no_slider_and_no_person_compiles_anything(quick, patient):
     import jax
@@ -382,8 +403,9 @@ def test_once_warm_no_slider_and_no_person_compiles_anything(quick, patient):
         unknown = changed(usual, pain={"week_average": 5})
         treated = changed(usual, care_so_far=[{"start_week": -8, "plan": NEEDLES[0]}])
         followed = changed(treated, scores=[{"week": -8, "outcome": "NRS", "value": 8}])
+        known_long = changed(usual, scores=[{"week": -50, "outcome": "NRS", "value": 8}])
         plain = changed(usual, disability=None, medicines=["regular_opioid"])
-        for person in (usual, unknown, treated, followed, plain):
+        for person in (usual, unknown, treated, followed, known_long, plain):
             quick.options(person, NEEDLES)
         for plan in positions(100, 1):
             assert quick.plan_option(usual, plan)["option"]["available"]

@@ -34,8 +34,8 @@ SCOPES = ("compute", "records:read", "records:write")
 OPEN_PATHS = {"/static/consult.css", "/static"}
 """Answered before the guard: files that are the same for everybody."""
 KEEPS = {"tailored": {"consultations", "revisions", "audit"}, "api_patients": {"audit"}, "api_bundle": {"audit"}}
-"""What a GET may add to: `tailored` keeps the proposal that a POST asked for, once it is there; that records were listed
-or handed out whole is noted each time."""
+"""What a GET may add to: `tailored` keeps the proposal that a POST asked for, once it is there; that records were
+listed or handed out whole is noted each time."""
 SCORE = {"day": "2026-03-09", "outcome": "NRS", "value": 5}
 SESSION = {"stimulation": "manual", "retention_minutes": 30}
 EVENT = {"kind": "bleeding", "severity": "mild", "treated": "no", "relation": "possible", "outcome": "recovered"}

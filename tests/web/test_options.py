@@ -178,3 +178,18 @@ def test_sliders_of_another_version_start_anew() -> None:
     assert sliders.kept({"needles": "laser"}) == sliders.kept(None) == sliders.kept([1]) == Sliders()
     with pytest.raises(InputError, match="sessions: out of range"):
         sliders.read(Sliders().as_data() | {"sessions": 0})
+
+
+def test_what_screening_has_made_ready_is_what_the_options_ask_for(
+        client: TestClient, database: Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    csrf, engine, asked_for = enter(client, database, world.people["ann"]), client.app.state.engine, []
+    at = asked(database, world, disability={"instrument": "RMDQ", "score": 11})
+    with database.write(Actor()) as store:
+        store.get_one(Assessment, at.rpartition("/")[2]).state = "open"
+    for name in ("get_ready", "options", "plan_option"):
+        whole = getattr(engine, name)
+        monkeypatch.setattr(engine, name, lambda *given, whole=whole: asked_for.append(given) or whole(*given))
+    assert client.get(f"{at}/screening").status_code == 200
+    assert client.post(f"{at}/finish", data={"csrf": csrf}, follow_redirects=True).status_code == 200
+    (file, plan), options, mine = asked_for
+    assert (file,) == options and (file, plan) == mine and plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from .lanes import Busy, Failed, Lane
 __all__ = ["Busy", "Engine", "Failed", "Pending"]
 
 WEEKS = (1, 2, 4, 8, 12)
+SLACK = {"explain": 1.0, "forecast": 2.0, "review": 2.0, "get_ready": 10.0}
+"""Seconds by which what nobody holds a slider for may come later."""
 
 Given = Mapping[str, Any]
 """What would stand in a patient file: one key, `patient`."""
@@ -39,15 +42,16 @@ class Engine:
     """Forecasts for the web, from any thread; arguments and results are plain data.
 
     Two processes: one for what a person waits for with a hand on a slider, and one, which gives way to it, for whole
-    consultations. Every method raises `InputError` for what is not accepted, `Busy` (with `seconds`) when too much is
-    asked at once, and `Failed` when a job takes too long or its process ends twice.
+    consultations, and for whatever may wait a moment while nobody wants one. Every method raises `InputError` for what
+    is not accepted, `Busy` (with `seconds`) when too much is asked at once, and `Failed` when a job takes too long or
+    its process ends twice.
 
     Arguments:
         cache: folder of compiled functions; made if it is not there.
     """
 
     def __init__(self, cache: Path):
-        self._quick = Lane("quick", cache, places=64, seconds=60.0, patience=90.0, first=("options", "plan_option"))
+        self._quick = Lane("quick", cache, places=64, seconds=60.0, patience=90.0, slack=SLACK)
         self._long = Lane("long", cache, places=8, seconds=300.0, patience=900.0, niceness=10, after=self._quick)
         self._quick.compiler = self._long
 
@@ -79,6 +83,11 @@ class Engine:
         """
         return self._ask("options", patient=patient, plan=None if plan is None else list(plan))
 
+    def get_ready(self, patient: Given, plan: Sequence[str]) -> None:
+        """Have `options` and `plan_option` made before they are asked for, in a quiet moment; waits for nothing."""
+        with contextlib.suppress(Busy, Failed):
+            self._quick.submit("get_ready", patient=patient, plan=list(plan))
+
     def plan_option(self, patient: Given, plan: Sequence[str]) -> dict[str, Any]:
         """One plan, for a slider that moves.
 
@@ -93,10 +102,9 @@ class Engine:
         return self._ask("plan_option", patient=patient, plan=list(plan))
 
     def forecast(self, patient: Given, plan: str | Sequence[str], weeks: Sequence[int] = WEEKS, seed: int = 1,
-                 draws: int | None = None, aside: bool = False) -> dict[str, Any]:
-        """As `deqi forecast --json`; fewer or more particles than there if `draws` says so; `aside` as in `review`."""
-        return self._ask("forecast", aside or self._long.idle, patient=patient, plan=_plain(plan), weeks=list(weeks),
-                         seed=seed, draws=draws)
+                 draws: int | None = None) -> dict[str, Any]:
+        """As `deqi forecast --json`; fewer or more particles than there if `draws` says so."""
+        return self._ask("forecast", patient=patient, plan=_plain(plan), weeks=list(weeks), seed=seed, draws=draws)
 
     def simulate(self, plan: str | Sequence[str], *, patients: int = 1000, population: str = "chronic",
                  baseline: float | None = None, weeks: int = 12, without: Sequence[str] = (), seed: int = 1
@@ -107,15 +115,9 @@ class Engine:
             without=list(without), seed=seed)
         return found
 
-    def review(self, patient: Given, aside: bool = False) -> dict[str, Any] | None:
-        """What the scores since care began say of going on with it; None where no care runs or no forecast is made.
-
-        Arguments:
-            patient: as in a patient file.
-            aside: in the process for whole consultations, so that no hand on a slider waits for it; without it, only
-                while that process has nothing to do.
-        """
-        found: dict[str, Any] | None = self._ask("review", aside or self._long.idle, patient=patient)
+    def review(self, patient: Given) -> dict[str, Any] | None:
+        """What the scores since care began say of going on with it; None where no care runs or no forecast is made."""
+        found: dict[str, Any] | None = self._ask("review", patient=patient)
         return found
 
     def explain(self, **choices: Any) -> dict[str, Any]:
@@ -135,8 +137,9 @@ class Engine:
         self._quick.forget()
         self._long.forget()
 
-    def _ask(self, job: str, aside: bool = False, /, **arguments: Any) -> Any:
-        return (self._long if aside else self._quick).ask(job, **arguments)
+    def _ask(self, job: str, **arguments: Any) -> Any:
+        lane = self._long if job in SLACK and self._long.idle else self._quick
+        return lane.ask(job, **arguments)
 
 
 def _plain(plan: str | Sequence[str]) -> str | list[str]:

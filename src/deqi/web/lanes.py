@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import queue
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass
@@ -19,12 +21,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import DeqiError, InputError
 
 START_SECONDS = 300.0
 """In which a process must be ready; the very first start compiles for a minute."""
+M_ARENA_MAX = -8
+"""As in `malloc.h`."""
 LOOK_SECONDS = 1.0
 """How often an idle lane looks whether its process lives."""
 
@@ -64,7 +69,8 @@ class Lane:
         seconds: that a job may take.
         patience: seconds that a caller waits in all.
         niceness: by how much the process gives way to others.
-        first: names of jobs that go before others that wait.
+        slack: seconds by which a job of a name may come later than one of another name that was asked for with it.
+            Who is due first goes first, so that nobody is passed over for ever.
         after: a lane that is started first, so that this one finds its functions compiled.
         target: what the process runs; `work` if None.
 
@@ -75,12 +81,13 @@ class Lane:
     compiler: Lane | None = None
 
     def __init__(self, name: str, cache: Path, *, places: int, seconds: float, patience: float, niceness: int = 0,
-                 first: Collection[str] = (), after: Lane | None = None, target: Callable[..., None] | None = None):
+                 slack: Mapping[str, float] = MappingProxyType({}), after: Lane | None = None,
+                 target: Callable[..., None] | None = None):
         self._target = target or work
         self.name, self.cache, self.seconds, self.patience = name, cache, seconds, patience
-        self.niceness, self.first, self.after = niceness, first, after
-        self._waiting: queue.PriorityQueue[tuple[bool, int, Job]] = queue.PriorityQueue(places)
-        self._numbers = count()
+        self.niceness, self.slack, self.after = niceness, slack, after
+        self._waiting: queue.PriorityQueue[tuple[float, int, Job]] = queue.PriorityQueue(places)
+        self._numbers, self._forgotten = count(), -1
         self._ready, self._closed, self._forgets = Event(), Event(), Event()
         self._usual, self._step, self._can_get_warmer, self._stuck = 0.2, 0, True, False
         self._process: Any = None
@@ -118,7 +125,7 @@ class Lane:
             raise Failed("the server is stopping")
         job = Job(name, arguments, Future())
         try:
-            self._waiting.put_nowait((name not in self.first, next(self._numbers), job))
+            self._waiting.put_nowait((monotonic() + self.slack.get(name, 0.0), next(self._numbers), job))
         except queue.Full:
             raise Busy(self._wait()) from None
         return job.answer
@@ -138,7 +145,8 @@ class Lane:
             raise Failed("the server is stopping") from None
 
     def forget(self) -> None:
-        """Have the process drop what it keeps of patients, before its next job."""
+        """Have the process drop what it keeps of patients: before its next job, and after those that wait already."""
+        self._forgotten = next(self._numbers)
         self._forgets.set()
 
     def close(self) -> None:
@@ -163,15 +171,20 @@ class Lane:
                 self._begin()
             job: Job | None
             try:
-                job = self._waiting.get(timeout=LOOK_SECONDS)[-1]
+                _, number, job = self._waiting.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                job = None if self._stuck else self._warming()
+                number, job = next(self._numbers), None if self._stuck else self._warming()
             if self._forgets.is_set():
                 self._forgets.clear()
-                if self._alive():  # a new one keeps nothing
-                    self._answer(Job("forget", {}, Future(), is_own=True))
+                self._forget_now()
             if job is not None:
                 self._answer(job)
+                if number < self._forgotten:  # asked before, of somebody who may be gone
+                    self._forget_now()
+
+    def _forget_now(self) -> None:
+        if self._alive():  # a new one keeps nothing
+            self._answer(Job("forget", {}, Future(), is_own=True))
 
     def _warming(self) -> Job | None:
         """A job for an idle moment."""
@@ -268,10 +281,12 @@ def work(pipe: Connection, lane: str, cache: str, niceness: int) -> None:
     Messages are JSON both ways, so that nothing but plain data crosses. Of an error that nobody foresaw only its kind
     and place are told: its words may hold what a patient said.
     """
+    one_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, meant for the server
     if hasattr(os, "nice"):
         os.nice(niceness)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy: its small products only make threads spin
+    os.environ["NPROC"] = "1"  # as for XLA, which sizes its pool by it: the same numbers for half the processor time
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     Path(cache).mkdir(mode=0o700, parents=True, exist_ok=True)
     from . import quick
@@ -280,6 +295,12 @@ def work(pipe: Connection, lane: str, cache: str, niceness: int) -> None:
     for step in range(len(quick.STEPS) if lane == "long" else 0):
         quick.get_warmer(step)
     serve(pipe, quick.JOBS)
+
+
+def one_heap() -> None:
+    """Have all threads of this process share one heap; glibc gives each its own, and what they free is not reused."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library has no such switch
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def serve(pipe: Connection, jobs: Mapping[str, Callable[..., Any]]) -> None:

@@ -134,6 +134,12 @@ def options(patient: Given, plan: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
+def get_ready(patient: Given, plan: Sequence[str]) -> None:
+    """Have at hand what `options` and `plan_option` tell."""
+    options(patient, None)
+    plan_option(patient, plan)
+
+
 def plan_option(patient: Given, plan: Sequence[str]) -> dict[str, Any]:
     """One plan beside no further treatment; see `Engine.plan_option`."""
     of = case(patient)
@@ -218,7 +224,8 @@ def _whole(name: str, value: Any) -> int:
 
 
 SOMEBODY: dict[str, Any] = {"age": 50, "pain": {"week_average": 6, "duration_weeks": 200},
-                            "disability": {"instrument": "RMDQ", "score": 11}}
+                            "disability": {"instrument": "RMDQ", "score": 11}, "medicines": [],
+                            "conditions": {"pacemaker": False, "bleeding_disorder": False, "pregnancy": False}}
 NEEDLES = "acupuncture 30 min twice a week for 6 weeks"
 MUCH = ["acupuncture 45 min 20 sessions over 20 weeks", "walking 30 min 5 times a week for 12 weeks"]
 
@@ -234,12 +241,14 @@ def warm() -> None:
 
 
 PAST = _somebody(scores=[{"week": -6, "outcome": "NRS", "value": 7}], care_so_far=[{"start_week": -6, "plan": MUCH}])
+YEARS = _somebody(scores=[{"week": -52, "outcome": "NRS", "value": 7}])
 STEPS: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
     (explain, {"minutes": 30}), (explain, {"minutes": 60}), (review, {"patient": PAST}),
     (plan_option, {"patient": PAST, "plan": MUCH}),
     (plan_option, {"patient": _somebody(pain={"week_average": 6}), "plan": [NEEDLES]}),
     (plan_option, {"patient": _somebody(care_so_far=[{"start_week": -6, "plan": NEEDLES}]), "plan": [NEEDLES]}),
     (forecast, {"patient": _somebody(), "plan": NEEDLES, "weeks": [12], "seed": SEED, "draws": None}),
+    (plan_option, {"patient": YEARS, "plan": MUCH}),
 )
 """What else people need, for idle moments: another duration, another past, another room of the web."""
 
@@ -252,6 +261,6 @@ def get_warmer(step: int) -> bool:
 
 
 JOBS: Mapping[str, Callable[..., Any]] = {
-    "options": options, "plan_option": plan_option, "forecast": forecast, "simulate": simulate, "review": review,
-    "consult": consult, "explain": explain, "forget": forget, "get_warmer": get_warmer,
+    "options": options, "get_ready": get_ready, "plan_option": plan_option, "forecast": forecast, "simulate": simulate,
+    "review": review, "consult": consult, "explain": explain, "forget": forget, "get_warmer": get_warmer,
 }

@@ -15,6 +15,7 @@ import uvicorn
 
 from ..errors import InputError
 from .app import create_app, is_new
+from .lanes import one_heap
 from .settings import Settings
 
 PATIENCE_SECONDS = 30.0
@@ -33,6 +34,7 @@ def serve(settings: Settings, *, browser: bool = True, tell: Callable[[str], Non
         DeqiError: the store cannot be opened.
     """
     check_address(settings)
+    one_heap()
     tell = tell or _tell
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("deqi.web").setLevel(logging.INFO)

@@ -84,6 +84,11 @@ class Fitted:
         """In the plan language."""
         return sentences(self.plan)
 
+    @property
+    def asked(self) -> list[str]:
+        """The same as the engine takes it: nothing for no care."""
+        return self.sentences if self.plan.courses else []
+
 
 def fitted(plan: Plan, screening: Screening, patient: Patient) -> Fitted:
     """The nearest plan that screening, the person's wishes and the payer allow."""

@@ -94,8 +94,7 @@ def consult(asked: ConsultAsked, caller: Who, engine: Model) -> Response:
 def forecast(asked: ForecastAsked, caller: Who, engine: Model) -> Response:
     """Forecast reported pain and disability under one plan; as `deqi forecast --json`."""
     with _one_more(caller):
-        return JSONResponse(engine.forecast({"patient": asked.patient}, asked.plan, asked.weeks, asked.seed,
-                                            aside=True))
+        return JSONResponse(engine.forecast({"patient": asked.patient}, asked.plan, asked.weeks, asked.seed))
 
 
 @router.post("/simulate", name="api_simulate", response_model=Simulation)
@@ -110,7 +109,7 @@ def simulate(asked: SimulateAsked, caller: Who, engine: Model) -> Response:
 def review(asked: OfPatient, caller: Who, engine: Model) -> Response:
     """Hold the scores since care began against going on and stopping."""
     with _one_more(caller):
-        return JSONResponse({"review": engine.review({"patient": asked.patient}, aside=True)})
+        return JSONResponse({"review": engine.review({"patient": asked.patient})})
 
 
 @router.get("/evidence/{id}", name="api_evidence", response_model=Fact)

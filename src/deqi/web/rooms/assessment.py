@@ -25,6 +25,7 @@ from ..guard import Caller, Refused, Store, Who
 from ..page import locale_of, page
 from ..store import assessments, patients
 from ..store.tables import Assessment, Entry, Person, Revision
+from .options import case_in, get_ready
 from .patients import the_person, today
 
 router = APIRouter()
@@ -137,10 +138,11 @@ def rest(request: Request, assessment: Id, caller: Who, database: Store) -> Resp
 
 @router.get(AT + "/screening", name="screening")
 def screening(request: Request, assessment: Id, caller: Who, database: Store) -> Response:
-    """What screening found, what it forbids, and the next step."""
+    """What screening found, what it forbids, and the next step; meanwhile that step is made ready."""
     with database.read() as store:
-        found = _the_assessment(store, caller, assessment)
-    return _screening(request, found)
+        of = case_in(store, caller, assessment)
+    get_ready(request, of)
+    return _screening(request, of.assessment)
 
 
 @router.post(AT + "/cleared", name="screening_cleared")

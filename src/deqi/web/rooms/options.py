@@ -108,6 +108,13 @@ def shut(request: Request, of: Case, status: int = 200) -> Response:
     return page(request, "options/shut.html.j2", status, of=of, reasons=[])
 
 
+def get_ready(request: Request, of: Case) -> None:
+    """Have made what the page of the options shows, before it is asked for."""
+    if of.shut is None:
+        fit = fitted(kept((of.assessment.choices or {}).get("yours")).plan, of.screening, of.patient)
+        request.app.state.engine.get_ready(of.file, fit.asked)
+
+
 @router.get("/patients/{patient}/assessments/{assessment}/options", name="options")
 def options(request: Request, patient: Id, assessment: Id, caller: Who, database: Store) -> Response:
     """The options side by side."""
@@ -191,7 +198,7 @@ def _shown(request: Request, of: Case, now: Sliders) -> dict[str, Any]:
     """One's own plan beside no further treatment, and the words for both."""
     engine: Engine = request.app.state.engine
     fit = fitted(now.plan, of.screening, of.patient)
-    found = engine.plan_option(of.file, fit.sentences if fit.plan.courses else [])
+    found = engine.plan_option(of.file, fit.asked)
     if found["option"] is None:
         raise InputError(" ".join(found["reasons"]) or "no forecast is made for this person")
     words = texts(locale_of(request).language)["options"]

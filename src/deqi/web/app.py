@@ -36,7 +36,7 @@ from .store.backup import before_migration
 from .store.crypt import WrongKey, keyring
 from .store.database import Conflict, Database, StoreUnavailable
 from .store.migrate import migrate
-from .store.tables import Account, Practice
+from .store.tables import Practice
 
 STATIC = Path(__file__).with_name("static")
 REPORT_STYLE = files("deqi.consult").joinpath("templates/style.css")
@@ -94,12 +94,6 @@ def open_store(settings: Settings) -> Database:
     if database.path is not None:
         database.path.chmod(0o600)
     return database
-
-
-def is_new(database: Database) -> bool:
-    """Whether nobody has an account yet."""
-    with database.read() as store:
-        return store.scalar(select(Account.id).limit(1)) is None
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
@@ -25,8 +25,9 @@ from .accounts import RECORD_ROLES, account_of_browser, account_of_token, seen
 from .settings import Settings
 from .store.audit import Actor, note
 from .store.database import Database, StoreUnavailable
-from .store.tables import Account, Browser, Member, Person, Token
+from .store.tables import Account, Browser, Member, OfPatient, Person, Token
 
+Of = TypeVar("Of", bound=OfPatient)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 VIEWED = parse("1/hour")
 OWN_PASSWORD_FIRST = frozenset({"password", "password_changed", "logout"})
@@ -153,6 +154,18 @@ Store = Annotated[Database, Depends(the_database)]
 def may_open(store: Session, caller: Caller, patient: str) -> bool:
     """Whether a record is one of the caller's own: as the responsible clinician, or on the team."""
     return store.scalar(select(Person.id).where(Person.id == patient, own_records(caller))) is not None
+
+
+def own(store: Session, caller: Caller, kind: type[Of], id: str) -> Of:
+    """A row of the record that the route is about.
+
+    Raises:
+        Refused: there is none of this id, or it is another record's; which of the two is not told.
+    """
+    row: Of | None = store.scalar(select(kind).where(kind.id == id, kind.patient_id == caller.patient_id))
+    if row is None:
+        raise Refused(404, "no_record")
+    return row
 
 
 def own_records(caller: Caller) -> Any:

@@ -14,7 +14,8 @@ from urllib.request import urlopen
 import uvicorn
 
 from ..errors import InputError
-from .app import create_app, is_new
+from .accounts import is_new
+from .app import create_app
 from .lanes import one_heap
 from .settings import Settings
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import JSONResponse, Response
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from ...errors import InputError
 from .. import stricta
-from ..guard import Caller, Refused, Store, Who, own_records
+from ..guard import Caller, Of, Store, Who, own, own_records
 from ..store import whole
 from ..store.audit import note
 from ..store.database import Conflict
@@ -33,7 +33,6 @@ OfId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Matching = Annotated[str, Header(alias="if-match", pattern=r'^(W/)?"?[0-9]{1,9}"?$', description="the version that the "
                                  'change was made from, such as "3"')]
 NUMBER = re.compile(r"[0-9]+")
-Of = TypeVar("Of", bound=OfPatient)
 Body = dict[str, Any]
 
 
@@ -201,9 +200,7 @@ def _all(database: Store, caller: Caller, kind: Any, name: str, shown: Any) -> R
 
 def _current(store: Session, caller: Caller, kind: type[Of], id: str, if_match: str) -> Of:
     """A row of the caller's record, if it still is as the caller knew it."""
-    row = store.scalar(select(kind).where(kind.id == id, kind.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
+    row = own(store, caller, kind, id)
     version = NUMBER.search(if_match)
     if version is None or int(version[0]) != row.version:
         actor, at = last_change(store, row)

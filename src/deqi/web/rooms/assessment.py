@@ -21,7 +21,7 @@ from ...errors import InputError
 from ...evidence import exists, fact
 from .. import asking
 from ..catalogue import texts
-from ..guard import Caller, Refused, Store, Who
+from ..guard import Refused, Store, Who, own
 from ..page import locale_of, page
 from ..store import assessments, patients
 from ..store.tables import Assessment, Entry, Person, Revision
@@ -67,7 +67,7 @@ def new(request: Request, caller: Who, database: Store) -> Response:
 def all_at_once(request: Request, assessment: Id, caller: Who, database: Store) -> Response:
     """All questions on a page, each of which saves itself."""
     with database.read() as store:
-        found = _the_assessment(store, caller, assessment)
+        found = own(store, caller, Assessment, assessment)
         carried = _carried(store, found)
     if assessments.screened(found).status == "emergency":
         return _to(request, found, "screening")
@@ -82,7 +82,7 @@ def all_at_once(request: Request, assessment: Id, caller: Who, database: Store) 
 def one(request: Request, assessment: Id, each: Each, caller: Who, database: Store) -> Response:
     """One question, large."""
     with database.read() as store:
-        found = _the_assessment(store, caller, assessment)
+        found = own(store, caller, Assessment, assessment)
         carried = _carried(store, found)
     return _one(request, found, asking.asked(found.answers, each, locale_of(request), carried))
 
@@ -95,7 +95,7 @@ def answer(request: Request, assessment: Id, each: Each, caller: Who, database: 
     try:
         seen = asking.seen(caller.form)
         with database.write(caller) as store:
-            found = _the_assessment(store, caller, assessment)
+            found = own(store, caller, Assessment, assessment)
             earlier = found.answers
             value = understood(each, asking.read(caller.form, each, fmt))
             assessments.take(store, found, each, value, seen)
@@ -129,7 +129,7 @@ def rest(request: Request, assessment: Id, caller: Who, database: Store) -> Resp
     if section not in REST:
         raise InputError("not for this section", field="section", accepted=", ".join(REST))
     with database.write(caller) as store:
-        found = _the_assessment(store, caller, assessment)
+        found = own(store, caller, Assessment, assessment)
         for each in questions():
             if each.section == section and each.type == "yes_no" and answer_to(found.answers, each) is None:
                 assessments.take(store, found, each, False, None)
@@ -151,7 +151,7 @@ def cleared(request: Request, assessment: Id, caller: Who, database: Store) -> R
     form = {key: str(caller.form.get(key, "")).strip()[:500] for key in ("by", "day", "words")}
     shown = str(caller.form.get("findings", ""))[:2000].split()
     with database.write(caller) as store:
-        found = _the_assessment(store, caller, assessment)
+        found = own(store, caller, Assessment, assessment)
         problems = _problems(form, found.day)
         if problems:
             return _screening(request, found, 422, given=form, problems=problems)
@@ -165,7 +165,7 @@ def cleared(request: Request, assessment: Id, caller: Who, database: Store) -> R
 def asked_all(request: Request, assessment: Id, caller: Who, database: Store) -> Response:
     """Keeps the statement that the open questions were asked and the patient cannot say."""
     with database.write(caller) as store:
-        found = _the_assessment(store, caller, assessment)
+        found = own(store, caller, Assessment, assessment)
         assessments.state_asked(found, caller.account, str(caller.form.get("questions", ""))[:2000].split())
     return _to(request, found, "screening")
 
@@ -174,7 +174,7 @@ def asked_all(request: Request, assessment: Id, caller: Who, database: Store) ->
 def finish(request: Request, assessment: Id, caller: Who, database: Store) -> Response:
     """Closes the assessment, and goes on to the options if they may be shown."""
     with database.write(caller) as store:
-        found = _the_assessment(store, caller, assessment)
+        found = own(store, caller, Assessment, assessment)
         clash = assessments.clashes(store, found)
         is_seen = _mark(clash) == str(caller.form.get("clash", ""))
         if is_seen:
@@ -189,13 +189,6 @@ def finish(request: Request, assessment: Id, caller: Who, database: Store) -> Re
 def _mark(clash: Sequence[assessments.Clash]) -> str:
     """Stands for the scores that clash, as a page showed them."""
     return " ".join(f"{each.outcome}:{each.own:g}:{each.stored:g}" for each in clash)
-
-
-def _the_assessment(store: Session, caller: Caller, id: str) -> Assessment:
-    found = store.get(Assessment, id)
-    if found is None or found.patient_id != caller.patient_id:
-        raise Refused(404, "no_record")
-    return found
 
 
 def _carried(store: Session, found: Assessment) -> Mapping[str, Any] | None:

@@ -21,7 +21,7 @@ from ...consult.wording import texts as report_texts
 from ...errors import InputError
 from .. import due, figures, imports
 from ..catalogue import texts
-from ..guard import Caller, Refused, Store, Who
+from ..guard import Caller, Refused, Store, Who, own
 from ..locale import Locale
 from ..page import locale_of, page
 from ..problems import Problems
@@ -93,7 +93,7 @@ def score_add(request: Request, patient: Id, caller: Who, database: Store) -> Re
 def score(request: Request, patient: Id, score: Id, caller: Who, database: Store) -> Response:
     """One score, to be corrected or taken out."""
     with database.read() as store:
-        row = _score(store, caller, score)
+        row = own(store, caller, Score, score)
         return page(request, "followup/score.html.j2", patient=caller.patient_id, score=row, errors={},
                     given=_shown(row, locale_of(request)))
 
@@ -105,7 +105,7 @@ def score_change(request: Request, patient: Id, score: Id, caller: Who, database
     try:
         day, outcome, value = read_score(given, fmt)
         with database.write(caller) as store:
-            row = _score(store, caller, score)
+            row = own(store, caller, Score, score)
             if str(row.version) != str(caller.form.get("version", "")):
                 return _conflict(request, store, row, given, fmt)
             other = _same(store, caller.patient_id, day, outcome)
@@ -115,7 +115,7 @@ def score_change(request: Request, patient: Id, score: Id, caller: Who, database
             row.day, row.outcome, row.value = day, outcome, value
     except InputError as error:
         with database.read() as store:
-            row = _score(store, caller, score)
+            row = own(store, caller, Score, score)
             return page(request, "followup/score.html.j2", 422, patient=caller.patient_id, score=row, given=given,
                         errors=_by_field(error))
     return _back(request, caller)
@@ -125,7 +125,7 @@ def score_change(request: Request, patient: Id, score: Id, caller: Who, database
 def score_delete(request: Request, patient: Id, score: Id, caller: Who, database: Store) -> Response:
     """Takes a score out; the trail keeps that it was there."""
     with database.write(caller) as store:
-        row = _score(store, caller, score)
+        row = own(store, caller, Score, score)
         if str(row.version) != str(caller.form.get("version", "")):
             return page(request, "followup/score.html.j2", 409, patient=caller.patient_id, score=row, errors={},
                         given=_shown(row, locale_of(request)))
@@ -181,9 +181,7 @@ def alert_done(request: Request, patient: Id, alert: Id, caller: Who, database: 
     if not done:
         raise InputError("missing", field="done", accepted="what was done, in a few words")
     with database.write(caller) as store:
-        row = store.scalar(select(Alert).where(Alert.id == alert, Alert.patient_id == caller.patient_id))
-        if row is None:
-            raise Refused(404, "no_record")
+        row = own(store, caller, Alert, alert)
         if row.seen_at is not None:
             return page(request, "followup/alert.html.j2", 409, patient=caller.patient_id, alert=row, typed=done,
                         by=names(store, [row.seen_by or ""]).get(row.seen_by or "", ""))
@@ -345,13 +343,6 @@ def _shown(row: Score, fmt: Locale) -> dict[str, str]:
 
 def _same(store: Session, patient: str, day: datetime.date, outcome: str) -> Score | None:
     return store.scalar(select(Score).where(Score.patient_id == patient, Score.day == day, Score.outcome == outcome))
-
-
-def _score(store: Session, caller: Caller, id: str) -> Score:
-    row = store.scalar(select(Score).where(Score.id == id, Score.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
-    return row
 
 
 def _by_field(error: InputError) -> dict[str, str]:

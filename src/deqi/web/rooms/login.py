@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from limits import parse
 
 from ...errors import InputError
-from ..accounts import RECORD_ROLES, NotSignedIn, new_account, sign_in, sign_out
+from ..accounts import RECORD_ROLES, NotSignedIn, is_new, new_account, sign_in, sign_out
 from ..guard import Refused, Store, Who, cookie_name
 from ..page import page
 from ..store.audit import Actor
@@ -96,8 +96,6 @@ def logout(request: Request, caller: Who, database: Store) -> Response:
 
 
 def _check_first(request: Request, code: str, database: Store) -> None:
-    from ..app import is_new
-
     if not secrets.compare_digest(code.encode(), request.app.state.first_code.encode()) or not is_new(database):
         raise Refused(404, "no_page")
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...care import plan_from
@@ -20,7 +19,7 @@ from ...consult.wording import texts as report_texts
 from ...errors import InputError
 from ..catalogue import texts
 from ..engine import Engine
-from ..guard import Caller, Refused, Store, Who
+from ..guard import Caller, Store, Who, own
 from ..page import locale_of, page
 from ..sliders import RANGES, STEPS, Sliders, closed_choices, fitted, kept, merged, of_plan, offered, parts, read
 from ..store.assessments import Reason, open_to_options, patient_mapping, standing
@@ -83,24 +82,15 @@ def case(database: Database, caller: Caller, assessment: str) -> Case:
 
 def case_in(store: Session, caller: Caller, assessment: str) -> Case:
     """The same, within a read or a write that is under way."""
-    row = found_assessment(store, caller, assessment)
+    row = own(store, caller, Assessment, assessment)
     running = current_plan(store, caller.patient_id)
-    known, own = standing(store, caller.patient_id), open_to_options(row)
-    why: Reason | Literal["alert"] | None = own
-    if known.shut is not None and own != "emergency":
+    known, told = standing(store, caller.patient_id), open_to_options(row)
+    why: Reason | Literal["alert"] | None = told
+    if known.shut is not None and told != "emergency":
         why = known.shut
     is_newer = known.shut in ("emergency", "refer") and why == known.shut and known.assessment_id != row.id
     return Case(row, patient_mapping(store, caller.patient_id, row), why, running.id if running else None,
                 known.assessment_id if is_newer else None)
-
-
-def found_assessment(store: Session, caller: Caller, assessment: str) -> Assessment:
-    """The row of an assessment of the caller's patient; refused if there is none."""
-    row = store.scalar(select(Assessment).where(Assessment.id == assessment,
-                                                Assessment.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
-    return row
 
 
 def shut(request: Request, of: Case, status: int = 200) -> Response:
@@ -156,7 +146,7 @@ def options_take(request: Request, patient: Id, assessment: Id, caller: Who, dat
     """Sets the sliders as near to a plan as they go."""
     plan = plan_from(sentences_in(caller))
     with database.write(caller) as store:
-        _set(found_assessment(store, caller, assessment), of_plan(plan))
+        _set(own(store, caller, Assessment, assessment), of_plan(plan))
     return _to_options(request, caller, assessment)
 
 
@@ -177,7 +167,7 @@ def _keep(database: Database, caller: Caller, assessment: str, now: Sliders) -> 
     except ValueError:
         before = None
     with database.write(caller) as store:
-        row = found_assessment(store, caller, assessment)
+        row = own(store, caller, Assessment, assessment)
         told = (row.choices or {}).get("yours")
         if before is not None and told is not None:
             now = merged(before, now, kept(told))

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...care import plan_from, sentences
@@ -23,7 +22,7 @@ from ...consult.rules import table
 from ...consult.wording import texts as report_texts
 from ...errors import DeqiError, InputError
 from ..engine import Engine, Pending
-from ..guard import Caller, Refused, Store, Who
+from ..guard import Caller, Store, Who, own
 from ..page import locale_of, page
 from ..store.assessments import standing
 from ..store.database import Conflict
@@ -41,7 +40,7 @@ from ..store.plans import (
     used_up,
 )
 from ..store.tables import Assessment, Consultation, Plan
-from .options import Case, case, case_in, found_assessment, sentences_in, shut
+from .options import Case, case, case_in, sentences_in, shut
 
 router = APIRouter()
 Id = Annotated[str, Path(max_length=32)]
@@ -155,7 +154,7 @@ def plan_end(request: Request, patient: Id, plan: Id, caller: Who, database: Sto
     """Ends a plan, with the reason."""
     try:
         with database.write(caller) as store:
-            row = _found_plan(store, caller, plan)
+            row = own(store, caller, Plan, plan)
             if str(row.version) != str(caller.form.get("version", "")):
                 raise Conflict("somebody else changed this plan in between; nothing was saved")
             end(row, max(row.began, datetime.date.today()), _text(caller, "why"))
@@ -170,7 +169,7 @@ def plan_end(request: Request, patient: Id, plan: Id, caller: Who, database: Sto
 def patient_page(request: Request, patient: Id, plan: Id, caller: Who, database: Store) -> Response:
     """What the patient takes home: large, plain, to be printed."""
     with database.read() as store:
-        row = _found_plan(store, caller, plan)
+        row = own(store, caller, Plan, plan)
         today = _today(store, row)
     return page(request, "plans/patient.html.j2", plan=row, **today, shown=first_of_each, plainly=plainly,
                 **_about(row))
@@ -190,8 +189,8 @@ def first_of_each(harms: Sequence[Mapping[str, Any]], most: int) -> list[Mapping
 def _plan_page(request: Request, database: Any, caller: Caller, plan: str, errors: Mapping[str, str] = {},
                status: int = 200) -> Response:
     with database.read() as store:
-        row = _found_plan(store, caller, plan)
-        assessed = found_assessment(store, caller, row.assessment_id)
+        row = own(store, caller, Plan, plan)
+        assessed = own(store, caller, Assessment, row.assessment_id)
         today = _today(store, row)
         told = latest_consultation(store, caller.patient_id, row.assessment_id)
     care = plan_from(row.sentences)
@@ -269,20 +268,9 @@ def _day(request: Request, caller: Caller, assessment: Assessment) -> datetime.d
     return day
 
 
-def _found_plan(store: Session, caller: Caller, plan: str) -> Plan:
-    row = store.scalar(select(Plan).where(Plan.id == plan, Plan.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
-    return row
-
-
 def _consultation(database: Any, caller: Caller, consultation: str) -> Mapping[str, Any]:
     with database.read() as store:
-        row = store.scalar(select(Consultation).where(Consultation.id == consultation,
-                                                      Consultation.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
-    result: Mapping[str, Any] = row.result
+        result: Mapping[str, Any] = own(store, caller, Consultation, consultation).result
     return result
 
 

@@ -15,7 +15,7 @@ from starlette.datastructures import FormData
 from ...errors import InputError
 from .. import stricta
 from ..catalogue import Words, texts
-from ..guard import Caller, Refused, Store, Who
+from ..guard import Caller, Store, Who, own
 from ..locale import Locale
 from ..page import locale_of, page
 from ..problems import Problems
@@ -75,7 +75,7 @@ def treatment_add(request: Request, patient: Id, caller: Who, database: Store) -
 def treatment(request: Request, patient: Id, treatment: Id, caller: Who, database: Store) -> Response:
     """One session, to be corrected."""
     with database.read() as store:
-        row = _treatment(store, caller, treatment)
+        row = own(store, caller, Treatment, treatment)
     return _session_page(request, caller, _as_typed("treatment", _values(row), locale_of(request)), {}, row)
 
 
@@ -84,7 +84,7 @@ def treatment_change(request: Request, patient: Id, treatment: Id, caller: Who, 
     """Corrects a session; a change made meanwhile by somebody else is shown beside one's own."""
     found, errors = _read("treatment", caller.form, locale_of(request))
     with database.write(caller) as store:
-        row = _treatment(store, caller, treatment)
+        row = own(store, caller, Treatment, treatment)
         if errors:
             return _session_page(request, caller, _typed("treatment", caller.form), errors, row)
         if row.version != version_in(caller.form):
@@ -97,7 +97,7 @@ def treatment_change(request: Request, patient: Id, treatment: Id, caller: Who, 
 def treatment_delete(request: Request, patient: Id, treatment: Id, caller: Who, database: Store) -> Response:
     """Takes out a session that was not given; its adverse events stay, tied to no session."""
     with database.write(caller) as store:
-        row = _treatment(store, caller, treatment)
+        row = own(store, caller, Treatment, treatment)
         if row.version != version_in(caller.form):
             return _session_page(request, caller, _as_typed("treatment", _values(row), locale_of(request)), {}, row,
                                  409)
@@ -135,7 +135,7 @@ def event_add(request: Request, patient: Id, caller: Who, database: Store) -> Re
 def event(request: Request, patient: Id, event: Id, caller: Who, database: Store) -> Response:
     """One adverse event: what to do if it is serious, and the form to correct it."""
     with database.read() as store:
-        row, sessions = _event(store, caller, event), kept.treatments_of(store, caller.patient_id)
+        row, sessions = own(store, caller, AdverseEvent, event), kept.treatments_of(store, caller.patient_id)
     return _event_page(request, caller, _as_typed("adverse_event", _values(row), locale_of(request)), {}, row, sessions)
 
 
@@ -144,7 +144,7 @@ def event_change(request: Request, patient: Id, event: Id, caller: Who, database
     """Corrects an adverse event; one that a patient reported counts as looked at from then on."""
     found, errors = _read("adverse_event", caller.form, locale_of(request))
     with database.write(caller) as store:
-        row, sessions = _event(store, caller, event), kept.treatments_of(store, caller.patient_id)
+        row, sessions = own(store, caller, AdverseEvent, event), kept.treatments_of(store, caller.patient_id)
         if errors:
             return _event_page(request, caller, _typed("adverse_event", caller.form), errors, row, sessions)
         if row.version != version_in(caller.form):
@@ -318,20 +318,6 @@ def _after_event(request: Request, caller: Caller, row: AdverseEvent) -> Respons
     if kept.is_serious(row.details):
         return RedirectResponse(request.app.url_path_for("event", patient=caller.patient_id, event=row.id), 303)
     return _to(request, "treatments", caller)
-
-
-def _treatment(store: Session, caller: Caller, id: str) -> Treatment:
-    row = store.scalar(select(Treatment).where(Treatment.id == id, Treatment.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
-    return row
-
-
-def _event(store: Session, caller: Caller, id: str) -> AdverseEvent:
-    row = store.scalar(select(AdverseEvent).where(AdverseEvent.id == id, AdverseEvent.patient_id == caller.patient_id))
-    if row is None:
-        raise Refused(404, "no_record")
-    return row
 
 
 def _to(request: Request, name: str, caller: Caller) -> Response:

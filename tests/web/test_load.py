@@ -28,10 +28,12 @@ from .users import Log, at_work, found_practice, quantile
 USERS = 50
 SECONDS = float(os.environ.get("DEQI_LOAD_SECONDS", "300"))
 THINK = float(os.environ.get("DEQI_LOAD_THINK", users.THINK_SECONDS))
+RAMP = float(os.environ.get("DEQI_LOAD_RAMP", "240")) * THINK / users.THINK_SECONDS
+"""Seconds in which the users begin, about as long as a consultation, so that not all of them are at the same step."""
 LONGEST_P95 = 1.0
 """Seconds; the requirement that this test is there for."""
 SETTLED = 60.0
-"""After so many seconds memory is flat."""
+"""So many seconds after all have begun memory is flat."""
 GROWTH, GROWTH_MB = 0.10, 20.0
 """By which a process may grow from then to the end, the larger of the two: caches of a fixed size still fill."""
 MOST_THREADS = 64
@@ -80,12 +82,12 @@ def test_fifty_users_wait_less_than_a_second_and_memory_stays(store: str, tmp_pa
             return httpx.AsyncClient(base_url=server.url, follow_redirects=True, timeout=60)
 
         with watched(server.process.pid) as seen:
-            log = asyncio.run(at_work(practice, browser, SECONDS, think=THINK))
+            log = asyncio.run(at_work(practice, browser, SECONDS, RAMP, think=THINK))
     told = report(log, seen)
     print(f"\n{told}")
     if path := os.environ.get("DEQI_LOAD_REPORT"):
         Path(path).write_text(told + "\n", encoding="utf-8")
-    p95 = quantile([step.seconds for step in log.steps], 0.95)
+    p95 = quantile([step.seconds for step in log.steps if step.began >= RAMP], 0.95)
     wrong = {(step.name, step.wrong) for step in log.steps if step.wrong}
     if seen.others > OTHERS and (p95 >= LONGEST_P95 or wrong) and all("Timeout" in told for _, told in wrong):
         pytest.skip(f"others took {100 * seen.others:.0f} % of this machine's processors: p95 was {p95:.2f} s")
@@ -94,8 +96,8 @@ def test_fifty_users_wait_less_than_a_second_and_memory_stays(store: str, tmp_pa
     assert all(max(process.threads) <= MOST_THREADS for process in seen.processes.values())
     grown = [f"{process.name} from {settled:.0f} to {end:.0f} MB" for process in seen.processes.values()
              for settled, end in [process.settled_and_end()] if end - settled > max(GROWTH * settled, GROWTH_MB)]
-    if p95 >= LONGEST_P95 or grown:  # the goal stands; on two cores forecasts wait for each other, pages do not
-        pytest.xfail(f"p95 {p95:.2f} s of all steps; grown: {', '.join(grown) or 'nothing'}")
+    assert p95 < LONGEST_P95
+    assert grown == []
 
 
 @dataclass
@@ -124,14 +126,14 @@ class Watched:
     def settled_and_end(self) -> tuple[float, float]:
         """Memory once it has settled and at the end, each as the median of half a minute."""
         at, size = np.array(self.at), np.array(self.megabytes)
-        begin = min(SETTLED, at[-1] / 2)
+        begin = min(RAMP + SETTLED, at[-1] / 2)
         return (float(np.median(size[(at >= begin) & (at <= begin + 30)])), float(np.median(size[at >= at[-1] - 30])))
 
     @property
     def slope(self) -> float:
         """MB a minute, once it has settled."""
         at, size = np.array(self.at), np.array(self.megabytes)
-        later = at >= min(SETTLED, at[-1] / 2)
+        later = at >= min(RAMP + SETTLED, at[-1] / 2)
         return float(60 * np.polyfit(at[later], size[later], 1)[0])
 
 
@@ -185,16 +187,17 @@ def watched(server: int) -> Iterator[Seen]:
 
 
 def report(log: Log, seen: Seen) -> str:
-    """What to tell: each step, the whole, each process."""
+    """What to tell of the time with all at work: each step, the whole, each process."""
     lines = [f"{'step':24}{'n':>6}{'p50':>8}{'p95':>8}{'max':>8}  seconds"]
-    for name in [*dict.fromkeys(step.name for step in log.steps), ""]:
-        took = [step.seconds for step in log.steps if name in ("", step.name)]
+    steps = [step for step in log.steps if step.began >= RAMP]
+    for name in [*dict.fromkeys(step.name for step in steps), ""]:
+        took = [step.seconds for step in steps if name in ("", step.name)]
         lines.append(f"{name or 'all steps':24}{len(took):6}{quantile(took, 0.5):8.3f}{quantile(took, 0.95):8.3f}"
                      f"{max(took):8.3f}")
-    seconds = max(step.began + step.seconds for step in log.steps)
-    requests = sum(step.requests for step in log.steps)
+    seconds = max(step.began + step.seconds for step in steps) - RAMP
+    requests = sum(step.requests for step in steps)
     lines.append(f"{seconds:.0f} s, {requests} requests, {requests / seconds:.1f} a second; {log.consultations} "
-                 f"consultations; wrong: {sum(bool(step.wrong) for step in log.steps)}")
+                 f"consultations since the first began; wrong: {sum(bool(step.wrong) for step in log.steps)}")
     if log.tailored:
         lines.append(f"tailored proposals, in the background: {len(log.tailored)}, median "
                      f"{quantile(log.tailored, 0.5):.0f} s, longest {max(log.tailored):.0f} s")

@@ -182,7 +182,11 @@ class Log:
 
 
 class Over(Exception):
-    """The time is up, or an answer was wrong: this consultation ends here."""
+    """The time is up."""
+
+
+class Wrong(Exception):
+    """An answer was wrong: this consultation ends here."""
 
 
 @dataclass
@@ -194,6 +198,7 @@ class User:
         token: of a program of the same account.
         returning: name and id of patients who come back.
         think: mean time to think, s.
+        ramp: within how many seconds to begin, by chance.
         until: `time.perf_counter` at which to stop.
         dice: of this user.
         log: that all users write.
@@ -203,6 +208,7 @@ class User:
     token: str
     returning: list[tuple[str, str]]
     think: float
+    ramp: float
     until: float
     dice: random.Random
     log: Log
@@ -210,15 +216,17 @@ class User:
 
     async def work(self, most: float) -> None:
         """See one patient after the other until the time is up, or for so many consultations."""
-        await asyncio.sleep(self.dice.uniform(0, 5 * self.think))
+        await asyncio.sleep(self.dice.uniform(0, self.ramp))
         seen = 0
         while time.perf_counter() < self.until and seen < most:
             seen += 1
             try:
                 await self.consult()
                 self.log.consultations += 1
-            except Over:
+            except Wrong:
                 continue
+            except Over:
+                return
 
     async def consult(self) -> None:
         """One consultation, from the list of patients to the trail."""
@@ -365,7 +373,7 @@ class User:
         requests = 1 + len(response.history) if response is not None else 1
         self.log.steps.append(Step(step, begun - self.log.begun, took, requests, wrong))
         if wrong or response is None:
-            raise Over
+            raise Wrong
         return response
 
 
@@ -419,14 +427,15 @@ def found_practice(database: Database, users: int, patients_each: int = 2, brows
     return practice
 
 
-async def at_work(practice: Practice, client: Callable[[], httpx.AsyncClient], seconds: float = inf,
+async def at_work(practice: Practice, client: Callable[[], httpx.AsyncClient], seconds: float = inf, ramp: float = 0.0,
                   most: float = inf, think: float = THINK_SECONDS) -> Log:
     """Let all users of a practice work for some time.
 
     Arguments:
         practice: as `found_practice` made it.
         client: makes a browser that follows redirects.
-        seconds: to work.
+        seconds: to work, once all are at work.
+        ramp: seconds within which they begin, by chance, as people do who did not agree on a moment.
         most: consultations of each user.
         think: mean time to think, s.
     """
@@ -436,7 +445,8 @@ async def at_work(practice: Practice, client: Callable[[], httpx.AsyncClient], s
         browser = client()
         browser.cookies.set("deqi", cookie)
         browsers.append(browser)
-    users = [User(browser, token, list(returning), think, log.begun + seconds, random.Random(number), log)
+    users = [User(browser, token, list(returning), think, ramp, log.begun + ramp + seconds, random.Random(number),
+                  log)
              for number, (browser, token, returning) in enumerate(
                  zip(browsers, practice.tokens, practice.returning, strict=True))]
     try:

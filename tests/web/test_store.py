@@ -14,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from deqi.errors import InputError
 from deqi.web.app import open_store
+from deqi.web.store import database as store_database
 from deqi.web.store.audit import Actor, broken_at, note
 from deqi.web.store.crypt import Document, Encrypted, Keyring, give_keys, keyring, sealed
-from deqi.web.store.database import Conflict, Database
+from deqi.web.store.database import Conflict, Database, StoreUnavailable
 from deqi.web.store.patients import erase
 from deqi.web.store.tables import (
     AdverseEvent,
@@ -276,6 +277,19 @@ def test_a_read_sees_one_moment(world: World) -> None:
         assert not store.scalars(select(Score)).all()
     with database.read() as store:
         assert len(store.scalars(select(Score)).all()) == 1
+    database.close()
+
+
+def test_who_waits_too_long_for_a_turn_is_told_and_no_turn_is_lost(world: World, monkeypatch) -> None:
+    database = open_store(world.settings)
+    monkeypatch.setattr(store_database, "BUSY_SECONDS", 0.05)
+    with database.write(Actor()):
+        with pytest.raises(StoreUnavailable, match="at once; nothing was saved"), database.write(Actor()):
+            pass
+    with pytest.raises(ZeroDivisionError), database.write(Actor()):
+        raise ZeroDivisionError
+    with database.write(Actor()) as store:
+        assert store.scalar(select(func.count()).select_from(Entry))
     database.close()
 
 

@@ -82,7 +82,7 @@ class Database:
     @contextlib.contextmanager
     def _in_turn(self) -> Iterator[None]:
         if not self._turn.acquire(timeout=BUSY_SECONDS):
-            raise StoreUnavailable(_reason("busy"))
+            raise StoreUnavailable("too much is being written at once; nothing was saved. Try again in a moment")
         try:
             yield
         finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,8 +35,8 @@ HEADERS = {
 log = logging.getLogger("deqi.web")
 
 
-class _TooLarge(Exception):
-    pass
+class _TooLarge(HTTPException):
+    """Of a kind that whoever reads the body passes on."""
 
 
 class Edges:
@@ -63,7 +64,7 @@ class Edges:
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise _TooLarge
+                raise _TooLarge(413)
             return message
 
         async def dressed(message: Message) -> None:

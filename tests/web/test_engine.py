@@ -324,6 +324,37 @@ def test_a_lane_forgets_before_its_next_job(lane):
     assert lane.ask("kept") == ["kept"] and lane.ask("kept") == ["kept", "kept"]
     lane.forget()
     assert lane.ask("kept") == ["kept"]
+    assert lane.submit_if_idle("kept") is not None
+
+
+def test_what_is_prepared_is_done_when_nobody_waits_and_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(lanes, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(lanes, "MOST_AHEAD", 3)
+    lane = Lane("toy", tmp_path, places=4, seconds=20.0, patience=20.0, target=toy)
+    lane.start()
+    begun = lane.submit("sleep", seconds=0.3)
+    while not begun.running():
+        time.sleep(0.01)
+    for _ in range(5):
+        lane.prepare("kept")
+    for number in range(4):
+        lane.prepare("echo", number=number)  # the oldest makes room
+    assert list(lane._ahead) == [json.dumps(["echo", {"number": number}]) for number in (1, 2, 3)]
+    assert lane.ask("kept") == ["kept"]  # before all that
+    lane.prepare("kept")
+    while lane._ahead:
+        time.sleep(0.01)
+    assert lane.ask("kept") == ["kept"] * 3
+    lane.close()
+
+
+def test_a_job_that_cannot_be_sent_fails_alone(lane):
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Failed, match="RecursionError"):
+        lane.ask("echo", deep=deep)
+    assert lane.ask("echo", a=1) == {"a": 1}
 
 
 def test_a_lane_forgets_again_after_a_job_that_waited_when_it_was_asked_to(tmp_path):
@@ -335,7 +366,10 @@ def test_a_lane_forgets_again_after_a_job_that_waited_when_it_was_asked_to(tmp_p
     waited = lane.submit("kept")
     lane.forget()
     assert lane.wait(waited) == ["kept"]
+    assert lane.ask("kept") == ["kept"] == lane.ask("kept")  # also what is asked just afterwards
+    lane._keeps_from = 0.0
     assert lane.ask("kept") == ["kept"]
+    assert lane.ask("kept") == ["kept", "kept"]
     lane.close()
 
 

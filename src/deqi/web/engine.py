@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from .lanes import Busy, Failed, Lane
 __all__ = ["Busy", "Engine", "Failed", "Pending"]
 
 WEEKS = (1, 2, 4, 8, 12)
-SLACK = {"explain": 1.0, "forecast": 2.0, "review": 2.0, "get_ready": 10.0}
+SLACK = {"explain": 1.0, "forecast": 2.0, "review": 2.0}
 """Seconds by which what nobody holds a slider for may come later."""
 
 Given = Mapping[str, Any]
@@ -84,9 +83,8 @@ class Engine:
         return self._ask("options", patient=patient, plan=None if plan is None else list(plan))
 
     def get_ready(self, patient: Given, plan: Sequence[str]) -> None:
-        """Have `options` and `plan_option` made before they are asked for, in a quiet moment; waits for nothing."""
-        with contextlib.suppress(Busy, Failed):
-            self._quick.submit("get_ready", patient=patient, plan=list(plan))
+        """Have `options` and `plan_option` made before they are asked for, in an idle moment; waits for nothing."""
+        self._quick.prepare("get_ready", patient=patient, plan=list(plan))
 
     def plan_option(self, patient: Given, plan: Sequence[str]) -> dict[str, Any]:
         """One plan, for a slider that moves.
@@ -138,8 +136,8 @@ class Engine:
         self._long.forget()
 
     def _ask(self, job: str, **arguments: Any) -> Any:
-        lane = self._long if job in SLACK and self._long.idle else self._quick
-        return lane.ask(job, **arguments)
+        aside = self._long.submit_if_idle(job, **arguments) if job in SLACK else None
+        return self._quick.ask(job, **arguments) if aside is None else self._long.wait(aside, self._quick.patience)
 
 
 def _plain(plan: str | Sequence[str]) -> str | list[str]:

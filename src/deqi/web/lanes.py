@@ -10,6 +10,7 @@ import queue
 import signal
 import sys
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as WaitedTooLong
@@ -19,7 +20,7 @@ from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, RLock, Thread
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +29,8 @@ from ..errors import DeqiError, InputError
 
 START_SECONDS = 300.0
 """In which a process must be ready; the very first start compiles for a minute."""
+MOST_AHEAD = 16
+"""Jobs for idle moments that are kept."""
 M_ARENA_MAX = -8
 """As in `malloc.h`."""
 LOOK_SECONDS = 1.0
@@ -87,7 +90,9 @@ class Lane:
         self.name, self.cache, self.seconds, self.patience = name, cache, seconds, patience
         self.niceness, self.slack, self.after = niceness, slack, after
         self._waiting: queue.PriorityQueue[tuple[float, int, Job]] = queue.PriorityQueue(places)
-        self._numbers, self._forgotten = count(), -1
+        self._numbers, self._line = count(), RLock()
+        self._ahead: OrderedDict[str, Job] = OrderedDict()
+        self._keeps_from = 0.0
         self._ready, self._closed, self._forgets = Event(), Event(), Event()
         self._usual, self._step, self._can_get_warmer, self._stuck = 0.2, 0, True, False
         self._process: Any = None
@@ -124,20 +129,35 @@ class Lane:
         if self._closed.is_set():
             raise Failed("the server is stopping")
         job = Job(name, arguments, Future())
-        try:
-            self._waiting.put_nowait((monotonic() + self.slack.get(name, 0.0), next(self._numbers), job))
-        except queue.Full:
-            raise Busy(self._wait()) from None
+        with self._line:
+            try:
+                self._waiting.put_nowait((monotonic() + self.slack.get(name, 0.0), next(self._numbers), job))
+            except queue.Full:
+                raise Busy(self._wait()) from None
         return job.answer
+
+    def submit_if_idle(self, name: str, **arguments: Any) -> Future[Any] | None:
+        """Put a job in line where nobody waits; None where somebody does."""
+        with self._line:
+            return self.submit(name, **arguments) if self.idle else None
+
+    def prepare(self, name: str, **arguments: Any) -> None:
+        """Have a job done whose answer nobody waits for, once nobody waits for another; the last few are kept."""
+        key = json.dumps([name, arguments], sort_keys=True, default=str)
+        with self._line:
+            self._ahead.pop(key, None)
+            self._ahead[key] = Job(name, arguments, Future(), is_own=True)
+            if len(self._ahead) > MOST_AHEAD:
+                self._ahead.popitem(last=False)
 
     def ask(self, name: str, **arguments: Any) -> Any:
         """Put a job in line and wait for its result; raises what the job raised, Busy or Failed."""
         return self.wait(self.submit(name, **arguments))
 
-    def wait(self, answer: Future[Any]) -> Any:
+    def wait(self, answer: Future[Any], patience: float | None = None) -> Any:
         """Wait for the answer of a job, as long as patience lasts."""
         try:
-            return answer.result(self.patience)
+            return answer.result(self.patience if patience is None else patience)
         except WaitedTooLong:
             answer.cancel()
             raise Busy(self._wait()) from None
@@ -145,8 +165,13 @@ class Lane:
             raise Failed("the server is stopping") from None
 
     def forget(self) -> None:
-        """Have the process drop what it keeps of patients: before its next job, and after those that wait already."""
-        self._forgotten = next(self._numbers)
+        """Have the process drop what it keeps of patients, before its next job.
+
+        It keeps nothing either of what was asked before and is answered later, for as long as anybody waits.
+        """
+        with self._line:
+            self._ahead.clear()
+        self._keeps_from = monotonic() + self.patience
         self._forgets.set()
 
     def close(self) -> None:
@@ -169,25 +194,29 @@ class Lane:
         while not self._closed.is_set():
             if not self._alive() and not self._stuck:
                 self._begin()
-            job: Job | None
-            try:
-                _, number, job = self._waiting.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                number, job = next(self._numbers), None if self._stuck else self._warming()
+            job = self._next()
             if self._forgets.is_set():
                 self._forgets.clear()
                 self._forget_now()
             if job is not None:
                 self._answer(job)
-                if number < self._forgotten:  # asked before, of somebody who may be gone
+                if monotonic() < self._keeps_from:
                     self._forget_now()
+
+    def _next(self) -> Job | None:
+        try:
+            return self._waiting.get(timeout=0.0 if self._ahead else LOOK_SECONDS)[-1]
+        except queue.Empty:
+            return None if self._stuck else self._for_an_idle_moment()
 
     def _forget_now(self) -> None:
         if self._alive():  # a new one keeps nothing
             self._answer(Job("forget", {}, Future(), is_own=True))
 
-    def _warming(self) -> Job | None:
-        """A job for an idle moment."""
+    def _for_an_idle_moment(self) -> Job | None:
+        with self._line:
+            if self._ahead:
+                return self._ahead.popitem(last=False)[1]
         if not (self._can_get_warmer and self.compiler is not None and self.compiler.ready):
             return None
         job = Job("get_warmer", {"step": self._step}, Future(), is_own=True)
@@ -200,7 +229,12 @@ class Lane:
 
     def _answer(self, job: Job) -> None:
         """Have a job done, unless nobody waits for it any more."""
-        told = self._done(job) if job.answer.set_running_or_notify_cancel() else None
+        told: Mapping[str, Any] | Failed | None = None
+        try:
+            if job.answer.set_running_or_notify_cancel():
+                told = self._done(job)
+        except Exception as error:  # whatever it is, the lane goes on
+            told = Failed(f"the forecast could not be asked for: {type(error).__name__}")
         if not job.is_own:
             self._waiting.task_done()  # before the answer is there: whoever has it finds the lane idle
         if isinstance(told, Failed):

@@ -83,7 +83,8 @@ def test_an_anticoagulant_is_told_but_changes_no_rate():
 def test_the_patients_own_page_tells_it_once_and_without_ratios():
     shown = harms(["needling"], person(medicines=["warfarin"], conditions={"other_lung_disease": True}))
     told = plainly(shown["for_you"])
-    assert len(told) == 4 < len(shown["for_you"])  # three lungs in one; the disputed figure is not told
+    assert len(told) == 5 < len(shown["for_you"])  # three lungs in one
+    assert "clearly higher figures for the very drug" in told[2] and "no more frequent" in told[3]
     assert "small bleedings after needling were recorded a little more often" in told[0]
     for row in table("harms")["for_you"]:
         plain = " ".join(plainly([{"source": row["id"]}]))

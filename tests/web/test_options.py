@@ -193,3 +193,11 @@ def test_what_screening_has_made_ready_is_what_the_options_ask_for(
     assert client.post(f"{at}/finish", data={"csrf": csrf}, follow_redirects=True).status_code == 200
     (file, plan), options, mine = asked_for
     assert (file,) == options and (file, plan) == mine and plan
+
+
+@pytest.mark.parametrize("before", ["[" * 1000, '{"beside": 5}', '{"beside": null}', "{}", "5"])
+def test_a_form_that_no_page_made_moves_the_sliders_or_is_refused(
+        client: TestClient, database: Database, world: World, before: str) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    for path in ("/options", "/options/keep"):
+        assert client.post(at + path, data=form(csrf, before=before)).status_code in (200, 303)

@@ -13,10 +13,12 @@ from deqi.errors import DeqiError
 from deqi.web.locale import Locale
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
+from deqi.web.store.scores import plan_followed
 from deqi.web.store.tables import Alert, Assessment, Consultation, Plan, Score
 
 from .conftest import World, enter
 from .planned import on_sqlite
+from .planned import plan as planned
 from .stub import STORED, Done
 from .test_options import DAY, DENIED, HX, asked
 
@@ -303,3 +305,53 @@ def test_a_plan_of_a_later_day_lets_the_one_that_runs_go_on_until_then(client: T
     ended = client.post(f"/patients/{world.patients['amy']}/plans/{old.id}/end",
                         data={"csrf": csrf, "version": old.version, "why": "sooner"})
     assert ended.status_code == 303 and plans(database)[0].ended == BEGAN
+
+
+def test_a_plan_taken_back_before_it_began_lets_the_one_before_go_on(client: TestClient, database: Database,
+                                                                     world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    record, later = f"/patients/{world.patients['amy']}", BEGAN + datetime.timedelta(days=7)
+    agree(client, csrf, at)
+    first = plans(database)[0]
+    agree(client, csrf, at, WALKING, seen=f"{first.id}.{first.version}", why="a change", began=later.isoformat())
+    first, second = plans(database)
+    page = client.post(f"{at}/plan", data={"csrf": csrf, "plan": NEEDLES}).text
+    assert f"It began on {FMT.date(BEGAN)}" in page and f"It was agreed on for {FMT.date(later)}" in page
+    assert f"Until {FMT.date(later)}" in client.get(record).text
+    client.post(f"{record}/plans/{second.id}/end", data={"csrf": csrf, "version": second.version, "why": "wrong"})
+    first, second = plans(database)
+    assert (first.state, first.ended, first.why_ended, second.ended) == ("current", None, None, later)
+    assert "the day on which it was to begin" in client.get(f"{record}/plans/{second.id}").text
+    assert "no longer followed" in client.get(f"{record}/plans/{second.id}/page").text
+    assert "no longer followed" not in client.get(f"{record}/plans/{first.id}/page").text
+    assert agree(client, csrf, at, WALKING, why="unaware").status_code == 409
+
+
+def test_an_end_of_the_plan_that_runs_is_seen_before_the_one_after_the_next_is_agreed_on(
+        client: TestClient, database: Database, world: World) -> None:
+    csrf, at = enter(client, database, world.people["ann"]), asked(database, world)
+    weeks = [BEGAN + datetime.timedelta(weeks=week) for week in (0, 1, 3)]
+    for began, why in zip(weeks, ("", "then less", "then rest"), strict=True):
+        seen = " ".join(f"{plan.id}.{plan.version}" for plan in plans(database))
+        assert agree(client, csrf, at, WALKING, seen=seen, why=why, began=began.isoformat()).status_code == 303
+    first, second, third = plans(database)
+    assert [plan.ended for plan in (first, second, third)] == [weeks[1], weeks[2], None]
+    assert f"Until {FMT.date(weeks[1])}" in client.get(f"/patients/{world.patients['amy']}").text
+    seen = " ".join(f"{plan.id}.{plan.version}" for plan in (first, second, third))
+    client.post(f"/patients/{world.patients['amy']}/plans/{first.id}/end",
+                data={"csrf": csrf, "version": first.version, "why": "bled badly"})
+    assert agree(client, csrf, at, NEEDLES, seen=seen, why="go on").status_code == 409
+
+
+def test_the_plan_followed_is_the_last_that_ran(database: Database, world: World) -> None:
+    week, today = datetime.timedelta(weeks=1), datetime.date.today()
+    spans = [(-9, -9), (-9, -1), (2, 2)]  # replaced on its first day, ran, taken back before it began
+    with database.write(Actor()) as store:
+        for number, (began, ended) in enumerate(spans):
+            one = planned(world.patients["amy"], world.assessments["amy"], world.people["ann"], today + began * week)
+            one.state, one.ended, one.why_ended = "ended", today + ended * week, str(number)
+            store.add(one)
+            store.flush()
+    with database.read() as store:
+        followed = plan_followed(store, world.patients["amy"])
+        assert followed is not None and followed.why_ended == "1"

@@ -128,7 +128,7 @@ def kept(data: Any) -> Sliders:
     """Sliders as they were kept; those of the usual course where there are none, or of another version."""
     try:
         return read(data) if isinstance(data, Mapping) else Sliders()
-    except InputError:
+    except (InputError, TypeError):
         return Sliders()
 
 

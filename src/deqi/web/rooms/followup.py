@@ -27,6 +27,7 @@ from ..page import locale_of, page
 from ..problems import Problems
 from ..store import scores as kept
 from ..store.first import what_first
+from ..store.plans import runs
 from ..store.tables import Alert, Assessment, Link, Person, Plan, Score, now
 from ..store.trail import names
 from .merging import merge, version_in
@@ -222,7 +223,8 @@ def _view(store: Session, request: Request, caller: Caller) -> dict[str, Any]:
                                    .order_by(Assessment.day.desc(), Assessment.created_at.desc()).limit(1)),
         "authors": names(store, [row.created_by for row in scores]), "errors": {},
         "given": {"day": today.isoformat(), "outcome": "NRS", "value": ""}, "outcomes": kept.OUTCOMES,
-        "picture": None, "reviews": [], "stop": None, "last": None, "meaning": None}
+        "picture": None, "reviews": [], "stop": None, "last": None, "meaning": None,
+        "runs": plan is not None and runs(plan, today)}
     if plan is None:
         return told
     pain = kept.pain_since(plan, scores)
@@ -249,10 +251,10 @@ def _picture(plan: Plan, pain: list[Score], fmt: Locale, request: Request) -> An
 def _renewed(request: Request, plan: Plan, mapping: dict[str, Any], pain: list[Score]) -> dict[str, Any]:
     """The forecast from the last score on, under what is left of the plan, beside the one of the beginning."""
     engine, ago = request.app.state.engine, kept.week_of(plan, pain[-1].day)
-    runs = plan.ended is None or datetime.date.today() < plan.ended
-    review = engine.review(mapping) if runs else None
+    is_running = runs(plan, datetime.date.today())
+    review = engine.review(mapping) if is_running else None
     rest = rest_of(plan_from(plan.sentences), ago)
-    care = "ended" if not runs else "runs" if rest.courses else "over"
+    care = "ended" if not is_running else "runs" if rest.courses else "over"
     left = review["plan"] if review else sentences(rest) if care == "runs" else ["Nothing"]
     ahead = max(FORECAST_WEEKS - ago, 4)
     found = engine.forecast(mapping, left, weeks=list(range(ahead + 1)), draws=256)

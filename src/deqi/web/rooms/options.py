@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from ..page import locale_of, page
 from ..sliders import RANGES, STEPS, Sliders, closed_choices, fitted, kept, merged, of_plan, offered, parts, read
 from ..store.assessments import Reason, open_to_options, patient_mapping, standing
 from ..store.database import Database
-from ..store.plans import current_plan
+from ..store.plans import open_plans, running
 from ..store.tables import Assessment
 
 router = APIRouter()
@@ -83,13 +85,14 @@ def case(database: Database, caller: Caller, assessment: str) -> Case:
 def case_in(store: Session, caller: Caller, assessment: str) -> Case:
     """The same, within a read or a write that is under way."""
     row = own(store, caller, Assessment, assessment)
-    running = current_plan(store, caller.patient_id)
+    today = datetime.date.today()
+    plan = running(open_plans(store, caller.patient_id, today), today)
     known, told = standing(store, caller.patient_id), open_to_options(row)
     why: Reason | Literal["alert"] | None = told
     if known.shut is not None and told != "emergency":
         why = known.shut
     is_newer = known.shut in ("emergency", "refer") and why == known.shut and known.assessment_id != row.id
-    return Case(row, patient_mapping(store, caller.patient_id, row), why, running.id if running else None,
+    return Case(row, patient_mapping(store, caller.patient_id, row), why, plan.id if plan else None,
                 known.assessment_id if is_newer else None)
 
 
@@ -101,8 +104,9 @@ def shut(request: Request, of: Case, status: int = 200) -> Response:
 def get_ready(request: Request, of: Case) -> None:
     """Have made what the page of the options shows, before it is asked for."""
     if of.shut is None:
-        fit = fitted(kept((of.assessment.choices or {}).get("yours")).plan, of.screening, of.patient)
-        request.app.state.engine.get_ready(of.file, fit.asked)
+        with contextlib.suppress(InputError):  # the page that needs it will say so
+            fit = fitted(kept((of.assessment.choices or {}).get("yours")).plan, of.screening, of.patient)
+            request.app.state.engine.get_ready(of.file, fit.asked)
 
 
 @router.get("/patients/{patient}/assessments/{assessment}/options", name="options")
@@ -164,7 +168,7 @@ def _keep(database: Database, caller: Caller, assessment: str, now: Sliders) -> 
     """
     try:
         before = kept(json.loads(str(caller.form.get("before", ""))[:2000]))
-    except ValueError:
+    except (ValueError, RecursionError):
         before = None
     with database.write(caller) as store:
         row = own(store, caller, Assessment, assessment)

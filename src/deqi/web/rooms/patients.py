@@ -21,7 +21,7 @@ from ..page import page
 from ..store import assessments, patients
 from ..store.database import StoreUnavailable
 from ..store.first import what_first
-from ..store.plans import current_plan, plans_of, running
+from ..store.plans import open_plans, running
 from ..store.scores import open_alerts
 from ..store.tables import Account, Assessment, Person, Plan, Score, Treatment, new_id
 from . import plans
@@ -94,8 +94,8 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
         person = the_person(store, caller)
         done = list(store.scalars(select(Assessment).where(Assessment.patient_id == person.id)
                                   .order_by(Assessment.day.desc(), Assessment.created_at.desc())))
-        agreed = plans_of(store, Plan.patient_id == person.id)
-        current, last = running(agreed, today()), current_plan(store, person.id)
+        plans = open_plans(store, person.id, today())
+        current = running(plans, today())
         scores = list(store.scalars(select(Score).where(Score.patient_id == person.id)
                                     .order_by(Score.day.desc(), Score.outcome).limit(8)))
         reviews, lacking = _due(store, person.id, current)
@@ -106,8 +106,8 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
         born = datetime.date.fromisoformat(person.birth_date) if person.birth_date else None
         return page(request, "patients/patient.html.j2", person=person, born=born,
                     alerts=open_alerts(store, Person.id == person.id), assessments=done, newest=newest,
-                    current=current, later=None if last is current else last, first=first, scores=scores,
-                    reviews=reviews, lacking=lacking, treated=treated,
+                    current=current, later=next((each for each in plans if each.began > today()), None),
+                    first=first, scores=scores, reviews=reviews, lacking=lacking, treated=treated,
                     blocked=assessments.open_to_options(newest) if newest else None,
                     responsible=store.get_one(Account, person.responsible_id), team=patients.team(store, person.id),
                     colleagues=patients.colleagues(store), clinicians=patients.colleagues(store, "clinician"),

@@ -29,12 +29,12 @@ from ..store.database import Conflict
 from ..store.plans import (
     Agreed,
     agree,
-    current_plan,
     end,
     first_and_last_day,
     key_of,
     latest_consultation,
     mark,
+    open_plans,
     review_days,
     runs,
     used_up,
@@ -157,7 +157,7 @@ def plan_end(request: Request, patient: Id, plan: Id, caller: Who, database: Sto
             row = own(store, caller, Plan, plan)
             if str(row.version) != str(caller.form.get("version", "")):
                 raise Conflict("somebody else changed this plan in between; nothing was saved")
-            end(row, max(row.began, datetime.date.today()), _text(caller, "why"))
+            end(store, row, _text(caller, "why"))
     except InputError as error:
         return _plan_page(request, database, caller, plan, {"why": _told(error)}, 422)
     except Conflict:
@@ -223,12 +223,12 @@ def _ask(request: Request, database: Any, caller: Caller, of: Case, errors: Mapp
     wanted = sentences_in(caller)
     care = plan_from(wanted)
     with database.read() as store:
-        running = current_plan(store, caller.patient_id)
+        plans = open_plans(store, caller.patient_id, datetime.date.today())
         used = used_up(store, of.assessment, datetime.date.today())
     given = {name: _text(caller, name) for name in ("began", "note", "why")}
     given["began"] = given["began"] or max(of.assessment.day, datetime.date.today()).isoformat()
-    return page(request, "plans/ask.html.j2", status, of=of, sentences=sentences(care), running=running,
-                seen=mark(running), given=given, errors=dict(errors), visits=care.visits,
+    return page(request, "plans/ask.html.j2", status, of=of, sentences=sentences(care), plans=plans,
+                today=datetime.date.today(), seen=mark(plans), given=given, errors=dict(errors), visits=care.visits,
                 key=key_of(of.file), used=used,
                 not_allowed=permits(care, of.screening, of.patient))
 

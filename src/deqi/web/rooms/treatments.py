@@ -89,7 +89,11 @@ def treatment_change(request: Request, patient: Id, treatment: Id, caller: Who, 
             return _session_page(request, caller, _typed("treatment", caller.form), errors, row)
         if row.version != version_in(caller.form):
             return _conflict(request, store, row, "treatment", found)
-        row.day, row.details = found.pop("day"), found
+        day = found.pop("day")
+        if day != row.day:
+            under = kept.plan_on(store, caller.patient_id, day)
+            row.plan_id = under.id if under else None
+        row.day, row.details = day, found
     return _to(request, "treatments", caller)
 
 

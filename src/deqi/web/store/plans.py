@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from ...care import plan_from
@@ -48,10 +48,10 @@ class Agreed:
     note: str | None
 
 
-def current_plan(store: Session, patient_id: str) -> Plan | None:
-    """The plan that runs; None where none does."""
-    return store.scalar(select(Plan).where(Plan.patient_id == patient_id, Plan.state == "current")
-                        .order_by(Plan.began.desc(), Plan.created_at.desc()).limit(1))
+def open_plans(store: Session, patient_id: str, today: datetime.date) -> list[Plan]:
+    """The plan that runs and those that are to follow it, in the order in which they begin."""
+    found = plans_of(store, Plan.patient_id == patient_id, or_(Plan.state == "current", Plan.ended > today))
+    return sorted((plan for plan in found if runs(plan, today)), key=lambda plan: plan.began)
 
 
 def agree(store: Session, patient_id: str, assessment_id: str, agreed: Agreed, account: str, *, seen: str,
@@ -63,21 +63,22 @@ def agree(store: Session, patient_id: str, assessment_id: str, agreed: Agreed, a
         patient_id, assessment_id: whose plan it is, and from which assessment.
         agreed: the plan.
         account: who agreed on it with the patient.
-        seen: id and version of the plan that ran when this one was agreed on, `mark`; "" for none.
-        why_ended: why that one ends.
+        seen: `mark` of the plans that were open when this one was agreed on.
+        why_ended: why the last of them ends.
 
     Raises:
         Conflict: another plan runs by now, or the same one was changed.
         InputError: a plan ends and nothing is said why.
     """
-    before = current_plan(store, patient_id)
-    if mark(before) != seen:
+    today = datetime.date.today()
+    plans = open_plans(store, patient_id, today)
+    if mark(plans) != seen:
         raise Conflict("somebody else agreed on a plan, or ended it, in between; nothing was saved")
-    if before is not None:
-        end(before, max(before.began, agreed.began), why_ended)
-    ahead = max(agreed.began, datetime.date.today())
-    for earlier in store.scalars(select(Plan).where(Plan.patient_id == patient_id, Plan.ended > ahead)):
-        earlier.ended = max(earlier.began, agreed.began)
+    for before in plans:
+        if before.state == "current":
+            _end(before, max(before.began, agreed.began), why_ended)
+        elif before.ended is not None and before.ended > max(agreed.began, today):
+            before.ended = max(before.began, agreed.began)
     kinds = dict.fromkeys(plan_kinds(plan_from(agreed.sentences)))
     plan = Plan(patient_id=patient_id, assessment_id=assessment_id, created_by=account, began=agreed.began,
                 sentences=list(agreed.sentences), kinds=" ".join(kinds),
@@ -87,12 +88,21 @@ def agree(store: Session, patient_id: str, assessment_id: str, agreed: Agreed, a
     return plan
 
 
-def end(plan: Plan, day: datetime.date, why: str) -> None:
-    """End a plan.
+def end(store: Session, plan: Plan, why: str) -> None:
+    """End a plan today; where it has not begun, one that was to make room for it goes on.
 
     Raises:
         InputError: nothing is said why, or it has ended before.
     """
+    today = datetime.date.today()
+    _end(plan, max(plan.began, today), why)
+    if plan.began > today:
+        for earlier in plans_of(store, Plan.patient_id == plan.patient_id, Plan.id != plan.id,
+                                Plan.ended == plan.began, Plan.began < plan.began):
+            earlier.state, earlier.ended, earlier.why_ended = "current", None, None
+
+
+def _end(plan: Plan, day: datetime.date, why: str) -> None:
     words = why.strip()[:LONGEST_NOTE]
     if not words:
         raise InputError("missing", field="why", accepted="why this plan ends, in a few words")
@@ -139,9 +149,9 @@ def used_up(store: Session, assessment: Assessment, today: datetime.date) -> Lit
     return "scored" if store.scalar(later.limit(1)) else None
 
 
-def mark(plan: Plan | None) -> str:
-    """Stands for a plan as it is now."""
-    return "" if plan is None else f"{plan.id}.{plan.version}"
+def mark(plans: Iterable[Plan]) -> str:
+    """Stands for plans as they are now; "" for none."""
+    return " ".join(f"{plan.id}.{plan.version}" for plan in plans)
 
 
 def first_and_last_day(day: datetime.date) -> tuple[datetime.date, datetime.date]:

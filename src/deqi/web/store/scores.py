@@ -33,9 +33,10 @@ def scores_of(store: Session, patient: str) -> list[Score]:
 
 
 def plan_followed(store: Session, patient: str) -> Plan | None:
-    """The plan that runs, else the one that ended last; None where nothing was agreed."""
-    plans = plans_of(store, Plan.patient_id == patient)
-    return running(plans, datetime.date.today()) or max(plans, key=lambda plan: plan.began, default=None)
+    """The plan that runs, else the last one that ran; None where nothing was agreed."""
+    plans = sorted(plans_of(store, Plan.patient_id == patient), key=lambda plan: plan.began)
+    ran = [plan for plan in plans if plan.ended is None or plan.ended > plan.began]
+    return running(plans, datetime.date.today()) or next(reversed(ran or plans), None)
 
 
 def days_treated(store: Session, plan: Plan) -> list[datetime.date]:

@@ -20,6 +20,7 @@ from ...interop.fhir_codes import table as fhir
 from ...interop.fhir_forms import response
 from ...interop.fhir_write import risk
 from ..imports import written
+from .plans import runs
 from .tables import (
     Account,
     AdverseEvent,
@@ -196,7 +197,7 @@ def _observation(row: Score, subject: Resource) -> Resource:
 
 
 def _care_plan(row: Plan, subject: Resource, condition: Resource) -> Iterator[Resource]:
-    ended = row.state != "current"
+    ended = not runs(row, datetime.date.today())
     asked = {"reference": _urn(row.assessment_id)}
     forecast = [each for each in row.forecast if each["week"] in WEEKS]
     basis: list[Resource] = [asked]

@@ -100,6 +100,16 @@ def test_a_session_belongs_to_the_plan_that_ran_on_its_day(client: TestClient, d
         with database.read() as store:
             assert store.scalars(select(Treatment).where(Treatment.day == datetime.date.fromisoformat(day))
                                  ).one().plan_id == plan
+    with database.read() as store:
+        row = store.scalars(select(Treatment).where(Treatment.plan_id.is_(None))).one()
+    for weeks, plan in ((4, earlier), (0, later), (7, None)):
+        day = (datetime.date.today() - datetime.timedelta(weeks=weeks)).isoformat()
+        with database.read() as store:
+            version = store.get_one(Treatment, row.id).version
+        moved = client.post(url.replace("new", row.id), data={**SESSION, "csrf": csrf, "day": day, "version": version})
+        assert moved.status_code == 303
+        with database.read() as store:
+            assert store.get_one(Treatment, row.id).plan_id == plan
 
 
 def logged(database: Database, world: World, name: str = "amy") -> str:

@@ -22,6 +22,8 @@ TOLD = 50
 COLUMNS = {"day": ("day", "date"), "outcome": ("outcome", "scale", "instrument", "questionnaire"),
            "value": ("value", "score", "points")}
 OUTCOMES = ("NRS", "RMDQ", "ODI")
+EARLIEST = datetime.date(1910, 1, 1)
+"""Of what a record may speak; a patient file reaches back 120 years, and a record outlives some of them."""
 ACCEPTED = "three columns: day, outcome, value"
 DAYS = "a day as 2026-11-26 or 26.11.2026"
 NUMBER = re.compile(r"\d{1,3}([.,]\d{1,6})?", re.ASCII)
@@ -182,8 +184,8 @@ def _row(names: Sequence[str], cells: Sequence[str], line: int, separator: str, 
     day = _day(row["day"])
     if day is None:
         refused("day", "no such day", DAYS)
-    elif day > today or day.year < 1900:
-        refused("day", "after today" if day > today else "too long ago", f"a day from 1900 to {today}")
+    elif day > today or day < EARLIEST:
+        refused("day", "after today" if day > today else "too long ago", f"a day from {EARLIEST.year} to {today}")
     outcome = row["outcome"].upper()
     if outcome not in OUTCOMES:
         refused("outcome", "not one of the scales", " | ".join(OUTCOMES))

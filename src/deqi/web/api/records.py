@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from ...errors import InputError
 from .. import stricta
 from ..guard import Caller, Of, Store, Who, own, own_records
+from ..imports import EARLIEST
 from ..store import whole
 from ..store.audit import note
 from ..store.database import Conflict
@@ -233,9 +234,9 @@ def _check_score(asked: models.ScoreAsked) -> None:
 
 def _read(record: str, asked: models.TreatmentAsked | models.EventAsked) -> Body:
     """Details, held to the rules between the fields too."""
-    if not datetime.date(1900, 1, 1) <= asked.day <= datetime.date.today():
+    if not EARLIEST <= asked.day <= datetime.date.today():
         raise InputError("not a day until today", field="day", found=str(asked.day),
-                         accepted="a day from 1900 until today")
+                         accepted=f"a day from {EARLIEST.year} until today")
     form = {name: [str(each) for each in value] if isinstance(value, list) else str(value)
             for name, value in asked.model_dump()["details"].items() if value is not None}
     return stricta.read(record, form, float)

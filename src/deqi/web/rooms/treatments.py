@@ -16,6 +16,7 @@ from ...errors import InputError
 from .. import stricta
 from ..catalogue import Words, texts
 from ..guard import Caller, Store, Who, own
+from ..imports import EARLIEST
 from ..locale import Locale
 from ..page import locale_of, page
 from ..problems import Problems
@@ -203,7 +204,7 @@ def _read(record: str, form: FormData, fmt: Locale) -> tuple[Values, dict[str, s
         found, errors = {}, problems.by_field
     try:
         day = datetime.date.fromisoformat(typed["day"])
-        if not datetime.date(1900, 1, 1) <= day <= datetime.date.today():
+        if not EARLIEST <= day <= datetime.date.today():
             raise ValueError
         found["day"] = day
     except ValueError:

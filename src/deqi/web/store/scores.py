@@ -16,11 +16,11 @@ from ...consult.intake import check
 from ...consult.symptoms import RANGES
 from ...errors import InputError
 from ..due import EARLY_DAYS, Review
+from ..imports import EARLIEST, OUTCOMES
 from .assessments import patient_mapping
 from .plans import plans_of, running
 from .tables import Alert, Assessment, Person, Plan, Score, Treatment, new_id
 
-OUTCOMES = ("NRS", "RMDQ", "ODI")
 STOP_WEEK = 6
 """From then on no better than at the start means stop (fact `cms_ncd_30_3_3`, as `consult.review` has it)."""
 
@@ -144,8 +144,8 @@ def checked(day: datetime.date | None, outcome: str, value: float, today: dateti
     Raises:
         InputError: with the field (`day`, `outcome`, `value`).
     """
-    if day is None or not datetime.date(1900, 1, 1) <= day <= today:
-        raise InputError("not a day until today", field="day", accepted="a day from 1900 until today")
+    if day is None or not EARLIEST <= day <= today:
+        raise InputError("not a day until today", field="day", accepted=f"a day from {EARLIEST.year} until today")
     if outcome not in OUTCOMES:
         raise InputError("not one of the scales", field="outcome", found=outcome, accepted=" | ".join(OUTCOMES))
     low, high = RANGES[outcome]

@@ -282,7 +282,7 @@ def test_a_read_sees_one_moment(world: World) -> None:
 
 def test_who_waits_too_long_for_a_turn_is_told_and_no_turn_is_lost(world: World, monkeypatch) -> None:
     database = open_store(world.settings)
-    monkeypatch.setattr(store_database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(store_database, "TURN_SECONDS", 0.05)
     with database.write(Actor()):
         with pytest.raises(StoreUnavailable, match="at once; nothing was saved"), database.write(Actor()):
             pass

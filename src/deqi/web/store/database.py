@@ -20,6 +20,9 @@ from .crypt import Keyring, give_keys
 from .tables import Row
 
 BUSY_SECONDS = 5.0
+"""How long to wait for another program that holds the store."""
+TURN_SECONDS = 20.0
+"""How long to wait for others of this process."""
 WRITES = 7_263_001
 """The advisory lock under which PostgreSQL lets one write after the other append to the audit trail."""
 
@@ -81,7 +84,7 @@ class Database:
 
     @contextlib.contextmanager
     def _in_turn(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
+        if not self._turn.acquire(timeout=TURN_SECONDS):
             raise StoreUnavailable("too much is being written at once; nothing was saved. Try again in a moment")
         try:
             yield

@@ -28,11 +28,14 @@ def test_only_the_owner_may_enter_the_folder_and_read_key_and_records(tmp_path: 
     before = os.umask(0o000)
     try:
         given = _settings(tmp_path)
-        open_store(given).close()
+        database = open_store(given)
+        modes = {path.name: _mode(path) for path in given.data.glob("deqi.sqlite*")}
+        database.close()
     finally:
         os.umask(before)
     assert _mode(given.data) == 0o700 and _mode(given.key_file.parent) == 0o700
-    assert _mode(given.key_file) == 0o600 and _mode(given.data / "deqi.sqlite") == 0o600
+    assert _mode(given.key_file) == 0o600
+    assert modes == {f"deqi.sqlite{end}": 0o600 for end in ("", "-wal", "-shm")}
     assert given.data not in given.key_file.parents, "a copy of the records has not the key in it"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -86,13 +86,15 @@ def open_store(settings: Settings) -> Database:
     """
     private_folder(settings.data)
     database = Database(settings.database, keyring(settings.key_file, create=True))
+    if database.path is not None:  # before SQLite opens it, whose log gets the rights that the file has
+        with suppress(OSError):  # which SQLite will tell
+            database.path.touch(mode=0o600)
+            database.path.chmod(0o600)
     before_migration(database, settings.data / "backups")
     migrate(database)
     with database.write(Actor()) as store:
         if store.scalar(select(Practice)) is None:  # reading it opens `key_check`, which only the right key does
             store.add(Practice(key_check="the right key"))
-    if database.path is not None:
-        database.path.chmod(0o600)
     return database
 
 

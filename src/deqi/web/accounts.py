@@ -335,6 +335,12 @@ def _fits(hashed: str, password: str) -> bool:
         return False
 
 
+def is_new(database: Database) -> bool:
+    """Whether nobody has an account yet."""
+    with database.read() as store:
+        return store.scalar(select(Account.id).limit(1)) is None
+
+
 @cache
 def _nobody() -> str:
     return _hasher.hash(secrets.token_urlsafe(16))
@@ -342,9 +348,3 @@ def _nobody() -> str:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-
-
-def is_new(database: Database) -> bool:
-    """Whether nobody has an account yet."""
-    with database.read() as store:
-        return store.scalar(select(Account.id).limit(1)) is None

@@ -94,8 +94,8 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
         person = the_person(store, caller)
         done = list(store.scalars(select(Assessment).where(Assessment.patient_id == person.id)
                                   .order_by(Assessment.day.desc(), Assessment.created_at.desc())))
-        plans = open_plans(store, person.id, today())
-        current = running(plans, today())
+        agreed = open_plans(store, person.id, today())
+        current = running(agreed, today())
         scores = list(store.scalars(select(Score).where(Score.patient_id == person.id)
                                     .order_by(Score.day.desc(), Score.outcome).limit(8)))
         reviews, lacking = _due(store, person.id, current)
@@ -106,7 +106,7 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
         born = datetime.date.fromisoformat(person.birth_date) if person.birth_date else None
         return page(request, "patients/patient.html.j2", person=person, born=born,
                     alerts=open_alerts(store, Person.id == person.id), assessments=done, newest=newest,
-                    current=current, later=next((each for each in plans if each.began > today()), None),
+                    current=current, later=next((each for each in agreed if each.began > today()), None),
                     first=first, scores=scores, reviews=reviews, lacking=lacking, treated=treated,
                     blocked=assessments.open_to_options(newest) if newest else None,
                     responsible=store.get_one(Account, person.responsible_id), team=patients.team(store, person.id),

@@ -221,14 +221,13 @@ def _about(row: Plan) -> dict[str, Any]:
 def _ask(request: Request, database: Any, caller: Caller, of: Case, errors: Mapping[str, str], status: int = 200
          ) -> Response:
     wanted = sentences_in(caller)
-    care = plan_from(wanted)
+    care, today = plan_from(wanted), datetime.date.today()
     with database.read() as store:
-        plans = open_plans(store, caller.patient_id, datetime.date.today())
-        used = used_up(store, of.assessment, datetime.date.today())
+        plans, used = open_plans(store, caller.patient_id, today), used_up(store, of.assessment, today)
     given = {name: _text(caller, name) for name in ("began", "note", "why")}
-    given["began"] = given["began"] or max(of.assessment.day, datetime.date.today()).isoformat()
+    given["began"] = given["began"] or max(of.assessment.day, today).isoformat()
     return page(request, "plans/ask.html.j2", status, of=of, sentences=sentences(care), plans=plans,
-                today=datetime.date.today(), seen=mark(plans), given=given, errors=dict(errors), visits=care.visits,
+                today=today, seen=mark(plans), given=given, errors=dict(errors), visits=care.visits,
                 key=key_of(of.file), used=used,
                 not_allowed=permits(care, of.screening, of.patient))
 

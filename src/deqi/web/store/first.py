@@ -12,6 +12,7 @@ from ...care import plan_from
 from ...consult.intake import check
 from ...consult.limits import permits
 from .assessments import doctor_first, standing
+from .plans import runs
 from .tables import Assessment, Plan
 
 
@@ -52,7 +53,6 @@ def what_first(store: Session, patient_id: str, plan: Plan | None) -> First:
     newest = store.get_one(Assessment, stands.assessment_id)
     found = doctor_first(newest, stands.screening) if stands.shut == "refer" else [
         each for each in stands.screening.findings if each.kind == stands.shut]
-    runs = plan is not None and (plan.ended is None or datetime.date.today() < plan.ended)
     refused = permits(plan_from(plan.sentences), stands.screening, check(newest.answers)) if (
-        plan is not None and runs and stands.shut != "emergency") else ()
+        plan is not None and runs(plan, datetime.date.today()) and stands.shut != "emergency") else ()
     return First(stands.shut, newest.id, newest.day, tuple(each.text for each in found), tuple(refused))

@@ -93,4 +93,5 @@ if __name__ == "__main__":
     from .stub import StubEngine
 
     read = settings()
-    uvicorn.run(create_app(read, StubEngine()), host="127.0.0.1", port=read.port, log_level="warning")  # type: ignore
+    app = create_app(read, StubEngine())  # type: ignore[arg-type]  # the stub is no Engine
+    uvicorn.run(app, host="127.0.0.1", port=read.port, log_level="warning")

@@ -56,7 +56,7 @@ def test_a_new_account_works_only_after_its_owner_chose_a_password(client: TestC
     for path in ("/patients", "/account", "/account/tokens/new"):
         assert client.get(path).headers["location"] == "/account/password"
     page = client.get("/account/password").text
-    form = {"csrf": re.search(r'name="csrf" value="([^"]+)"', page)[1], "confirm": secret}  # type: ignore[index]
+    form = {"csrf": re.search(r'name="csrf" value="([^"]+)"', page)[1], "confirm": secret}  # type: ignore[index]  # a form has one
     assert client.post("/account/password", data={**form, "password": secret}).status_code == 422
     assert client.post("/account/password", data={**form, "password": ANOTHER}).status_code == 303
     assert client.get("/patients").status_code == 200

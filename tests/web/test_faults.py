@@ -215,7 +215,7 @@ def _served(settings: Settings) -> Iterator[tuple[TestClient, Database, str, dic
     from .conftest import PASSWORD
     from .stub import StubEngine
 
-    app = create_app(settings, StubEngine())  # type: ignore[arg-type]
+    app = create_app(settings, StubEngine())  # type: ignore[arg-type]  # the stub is no Engine
     database: Database = app.state.database
     with database.write(Actor()) as store:
         ann = accounts.new_account(store, "ann", "Ann", ("clinician",), PASSWORD)

@@ -87,7 +87,8 @@ def test_what_is_typed_is_shown_as_text(app: FastAPI, client: TestClient, databa
 @pytest.fixture
 def behind_tls(world: World) -> Iterator[tuple[TestClient, FastAPI]]:
     """A server that a proxy with TLS stands before."""
-    app = create_app(dataclasses.replace(world.settings, public_url="https://clinic.example"), StubEngine())  # type: ignore[arg-type]
+    settings = dataclasses.replace(world.settings, public_url="https://clinic.example")
+    app = create_app(settings, StubEngine())  # type: ignore[arg-type]  # the stub is no Engine
     with TestClient(app, base_url="https://clinic.example", follow_redirects=False) as client:
         yield client, app
     app.state.database.close()

@@ -125,7 +125,7 @@ def site(template: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.copy(template.settings.data / "deqi.sqlite", folder / "deqi.sqlite")
     world = replace(template, settings=replace(template.settings, data=folder,
                                                database=f"sqlite:///{folder / 'deqi.sqlite'}"))
-    app = create_app(world.settings, StubEngine())  # type: ignore[arg-type]
+    app = create_app(world.settings, StubEngine())  # type: ignore[arg-type]  # the stub is no Engine
     database: Database = app.state.database
     records = fill(database, world)
     callers = list(_callers(database, world))

@@ -46,7 +46,7 @@ def form(csrf: str, **moved: Any) -> dict[str, Any]:
 
 def kept(database: Database, at: str) -> Any:
     with database.read() as store:
-        return store.get(Assessment, at.rpartition("/")[2]).choices  # type: ignore[union-attr]
+        return store.get(Assessment, at.rpartition("/")[2]).choices  # type: ignore[union-attr]  # it is there
 
 
 @pytest.mark.parametrize(("more", "told"), [
@@ -161,7 +161,7 @@ def test_no_position_goes_beyond_what_screening_and_wishes_allow(now: Sliders) -
     for course in found.plan.courses:
         assert course.care != "exercise"
         if course.care == "needling":
-            assert course.mode == "manual" and course.depth == "superficial"  # type: ignore[attr-defined]
+            assert course.mode == "manual" and course.depth == "superficial"  # type: ignore[attr-defined]  # needling
     assert found.notes or found.plan == now.plan
 
 

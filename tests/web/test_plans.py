@@ -114,7 +114,7 @@ def test_a_proposal_can_be_taken_as_sliders(client: TestClient, database: Databa
     plan = "\n".join(STORED["tailored"]["plan"])
     assert client.post(f"{at}/options/take", data={"csrf": csrf, "plan": plan}).status_code == 303
     with database.read() as store:
-        kept = store.get(Assessment, at.rpartition("/")[2]).choices["yours"]  # type: ignore[union-attr]
+        kept = store.get(Assessment, at.rpartition("/")[2]).choices["yours"]  # type: ignore[union-attr]  # it is there
     assert (kept["sessions"], kept["per_week"], kept["beside"]) == (6, 1, ["exercise.walking_5"])
 
 

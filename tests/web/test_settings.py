@@ -94,14 +94,14 @@ def test_only_the_proxys_word_about_tls_is_believed(tmp_path: Path) -> None:
 
     seen: list[tuple[str, str]] = []
 
-    async def inner(scope, receive, send):  # type: ignore[no-untyped-def]
+    async def inner(scope, receive, send):  # type: ignore[no-untyped-def]  # an ASGI app
         seen.append((scope["scheme"], scope["client"][0]))
 
     proxied = ProxyHeadersMiddleware(inner, trusted_hosts=_settings(tmp_path).proxy)
     headers = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"203.0.113.9")]
     for client in ("127.0.0.1", "192.168.1.66"):
         scope = {"type": "http", "scheme": "http", "client": (client, 1), "headers": headers}
-        asyncio.run(proxied(scope, None, None))  # type: ignore[arg-type]
+        asyncio.run(proxied(scope, None, None))  # type: ignore[arg-type]  # they are not used
     assert seen == [("https", "203.0.113.9"), ("http", "192.168.1.66")]
 
 

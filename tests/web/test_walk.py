@@ -189,7 +189,7 @@ def hold(who: Visit) -> None:
 def enter(who: Visit, first: str) -> None:
     """The first account, or the one there is; the empty list; the example patient."""
     with who.refusing(404):
-        is_new = who.tab.goto(first).status == 200  # type: ignore[union-attr]
+        is_new = who.tab.goto(first).status == 200  # type: ignore[union-attr]  # not a hash
     if not is_new:  # somebody walked here before
         return walking.sign_in(who, "ann")
     who.look("first account")

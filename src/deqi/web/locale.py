@@ -66,7 +66,7 @@ class Locale:
 
     def months(self, style: str = "wide") -> Mapping[int, str]:
         """Return the names of months from 1 to 12, as they stand alone; `style` is wide or abbreviated."""
-        return get_month_names(style, "stand-alone", self._locale)  # type: ignore[arg-type]
+        return get_month_names(style, "stand-alone", self._locale)  # type: ignore[arg-type]  # a str here
 
     def number(self, value: float | None, digits: int = 1) -> str:
         """Return a number without idle zeros, rounded as in `consult.wording.number`; none is a dash."""

@@ -268,7 +268,7 @@ class TreatmentAsked(Asked):
 
     day: Day
     plan: Id | None = None
-    details: TreatmentDetails  # type: ignore[valid-type]
+    details: TreatmentDetails  # type: ignore[valid-type]  # made from a table
 
 
 class Treatment(Kept):
@@ -290,7 +290,7 @@ class EventAsked(Asked):
 
     day: Day
     treatment: Id | None = None
-    details: EventDetails  # type: ignore[valid-type]
+    details: EventDetails  # type: ignore[valid-type]  # made from a table
 
 
 class Event(Kept):

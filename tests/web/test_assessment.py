@@ -17,7 +17,7 @@ from deqi.care import plan_from
 from deqi.consult.assessment import parse_patient
 from deqi.consult.questions import question, questions
 from deqi.web.catalogue import texts
-from deqi.web.store import assessments
+from deqi.web.store import assessments, safety
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
 from deqi.web.store.tables import Alert, Assessment, Person, Plan, Score
@@ -70,18 +70,18 @@ def test_the_patient_file_holds_dated_scores_and_care_as_far_as_it_went(database
     ({"pain": {"week_average": 6}}, "not_asked"),
 ])
 def test_what_blocks_the_options(patient: dict[str, Any], reason: str) -> None:
-    assert assessments.open_to_options(made(**patient)) == reason
+    assert safety.open_to_options(made(**patient)) == reason
 
 
 def test_a_statement_opens_the_options_until_something_new_is_found() -> None:
     flags = {each.id: False for each in questions() if each.section == "red_flags"}
     asked = made(red_flags=flags | {"foot_drop": True}, pain={"week_average": 6})
-    said = assessments.Statement("Dr Grey", DAY, "no infection")
-    assert assessments.open_to_options(asked) == "refer"
-    assessments.state_cleared(asked, said, "a" * 32, ["foot_drop"])
-    assert assessments.open_to_options(asked) is None
+    said = safety.Statement("Dr Grey", DAY, "no infection")
+    assert safety.open_to_options(asked) == "refer"
+    safety.state_cleared(asked, said, "a" * 32, ["foot_drop"])
+    assert safety.open_to_options(asked) is None
     assessments.take(Session(), asked, question("prolonged_steroids"), True, before=False)
-    assert assessments.open_to_options(asked) == "refer"
+    assert safety.open_to_options(asked) == "refer"
 
 
 def test_different_questions_merge_and_the_same_one_conflicts() -> None:
@@ -219,7 +219,7 @@ def test_an_emergency_is_told_at_once_alone_and_can_be_corrected(room: Room, dat
     assert room.get("").headers["location"].endswith("/screening")
     assert room.get("questions/age").headers["location"].endswith("/screening")
     with database.read() as store:
-        assert assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"])) == "emergency"
+        assert safety.open_to_options(store.get_one(Assessment, world.assessments["amy"])) == "emergency"
     assert room.get("questions/bowel_change").status_code == 200
     assert room.say("bowel_change", "no", True).status_code == 200
     assert "STOP" not in room.get("screening").text
@@ -243,7 +243,7 @@ def test_a_doctor_first_needs_a_name_and_a_day(room: Room) -> None:
 def test_what_the_patient_cannot_say_opens_only_once_it_is_stated(room: Room, database: Database, world: World) -> None:
     def blocked() -> str | None:
         with database.read() as store:
-            return assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"]))
+            return safety.open_to_options(store.get_one(Assessment, world.assessments["amy"]))
 
     assert blocked() == "not_asked"
     assert room.post("asked", questions=hidden(room, "questions")).status_code == 303
@@ -301,7 +301,7 @@ def test_what_stands_today_is_the_newest_screening_and_the_open_alerts(database:
 
     def stands() -> str | None:
         with database.read() as store:
-            return assessments.standing(store, amy).shut
+            return safety.standing(store, amy).shut
 
     assert stands() is None
     with database.write(Actor()) as store:
@@ -317,13 +317,13 @@ def test_what_stands_today_is_the_newest_screening_and_the_open_alerts(database:
         store.get_one(Assessment, newest.id).answers = {"patient": {"red_flags": {"saddle_numbness": True}}}
     assert stands() == "emergency"
     with database.read() as store:
-        found = assessments.standing(store, amy)
+        found = safety.standing(store, amy)
     assert found.assessment_id == newest.id and found.screening is not None
     with database.write(Actor()) as store:  # a review that was begun and left blank hides nothing
         store.add(Assessment(patient_id=amy, created_by=ann, day=datetime.date.today(), choices=None, state="open",
                              answers={"patient": {}}))
     with database.read() as store:
-        found = assessments.standing(store, amy)
+        found = safety.standing(store, amy)
     assert (found.shut, found.assessment_id) == ("emergency", newest.id)
     with database.write(Actor()) as store:  # one that was finished since, without the sign, does settle it
         store.add(Assessment(patient_id=amy, created_by=ann, day=datetime.date.today() + datetime.timedelta(days=1),
@@ -340,12 +340,12 @@ def test_a_statement_covers_only_what_was_on_the_page(room: Room, database: Data
     room.say("upper_motor_signs", "yes", before=False)
     room.post("cleared", by="Dr Grey", day=datetime.date.today().isoformat(), findings=shown)
     with database.read() as store:
-        assert assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"])) == "refer"
+        assert safety.open_to_options(store.get_one(Assessment, world.assessments["amy"])) == "refer"
     more = hidden(room, "findings")
     assert "upper_motor_signs" in more and "foot_drop" not in more
     room.post("cleared", by="Dr Grey", day=datetime.date.today().isoformat(), findings=more)
     with database.read() as store:
-        assert assessments.open_to_options(store.get_one(Assessment, world.assessments["amy"])) is None
+        assert safety.open_to_options(store.get_one(Assessment, world.assessments["amy"])) is None
 
 
 @on_sqlite

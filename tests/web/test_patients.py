@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from deqi.web import due
-from deqi.web.store import assessments, plans
+from deqi.web.store import plans, safety
 from deqi.web.store.audit import Actor
 from deqi.web.store.database import Database
 from deqi.web.store.tables import Assessment, Entry, Member, Person, Plan, Revision, Score
@@ -98,7 +98,7 @@ def test_the_example_is_one_step_from_a_forecast(client: TestClient, database: D
     home = client.post("/patients/example", data={"csrf": csrf}).headers["location"]
     with database.read() as store:
         made = store.scalars(select(Assessment).where(Assessment.patient_id == home.split("/")[-1])).one()
-        assert assessments.open_to_options(made) is None and made.state == "done"
+        assert safety.open_to_options(made) is None and made.state == "done"
         assert {s.outcome for s in store.scalars(select(Score).where(Score.patient_id == made.patient_id))} == {
             "NRS", "RMDQ"}
 

@@ -23,7 +23,7 @@ from .. import asking
 from ..catalogue import texts
 from ..guard import Refused, Store, Who, own
 from ..page import locale_of, page
-from ..store import assessments, patients
+from ..store import assessments, patients, safety
 from ..store.tables import Assessment, Entry, Person, Revision
 from .options import case_in, get_ready
 from .patients import the_person, today
@@ -69,7 +69,7 @@ def all_at_once(request: Request, assessment: Id, caller: Who, database: Store) 
     with database.read() as store:
         found = own(store, caller, Assessment, assessment)
         carried = _carried(store, found)
-    if assessments.screened(found).status == "emergency":
+    if safety.screened(found).status == "emergency":
         return _to(request, found, "screening")
     fmt = locale_of(request)
     asked = [asking.asked(found.answers, each, fmt, carried) for each in questions()]
@@ -109,7 +109,7 @@ def answer(request: Request, assessment: Id, each: Each, caller: Who, database: 
         return _one(request, found, asked, 422)
     except assessments.AnswerChanged as changed:
         return _conflict(request, database, found, each, seen, changed.theirs, placed(earlier, each, value))
-    if assessments.screened(found).status == "emergency":
+    if safety.screened(found).status == "emergency":
         return _to(request, found, "screening", is_auto)
     if is_auto:
         moved = [asking.asked(found.answers, other, fmt) for other in asking.changed_dues(earlier, found.answers)]
@@ -156,7 +156,7 @@ def cleared(request: Request, assessment: Id, caller: Who, database: Store) -> R
         if problems:
             return _screening(request, found, 422, given=form, problems=problems)
         day = datetime.date.fromisoformat(form["day"])
-        assessments.state_cleared(found, assessments.Statement(form["by"], day, form["words"]), caller.account,
+        safety.state_cleared(found, safety.Statement(form["by"], day, form["words"]), caller.account,
                                   shown)
     return _to(request, found, "screening")
 
@@ -166,7 +166,7 @@ def asked_all(request: Request, assessment: Id, caller: Who, database: Store) ->
     """Keeps the statement that the open questions were asked and the patient cannot say."""
     with database.write(caller) as store:
         found = own(store, caller, Assessment, assessment)
-        assessments.state_asked(found, caller.account, str(caller.form.get("questions", ""))[:2000].split())
+        safety.state_asked(found, caller.account, str(caller.form.get("questions", ""))[:2000].split())
     return _to(request, found, "screening")
 
 
@@ -181,7 +181,7 @@ def finish(request: Request, assessment: Id, caller: Who, database: Store) -> Re
             assessments.finish(store, found, caller.account, keep_stored=caller.form.get("score") == "stored")
     if not is_seen:
         return _screening(request, found, 409)
-    if assessments.open_to_options(found) is None:
+    if safety.open_to_options(found) is None:
         return _to(request, found, "options")
     return RedirectResponse(str(request.app.url_path_for("patient", patient=caller.patient_id)), 303)
 
@@ -204,7 +204,7 @@ def _carried(store: Session, found: Assessment) -> Mapping[str, Any] | None:
 def _about(found: Assessment) -> dict[str, Any]:
     """What every page of an assessment shows."""
     return {"assessment": found, "ids": {"patient": found.patient_id, "assessment": found.id},
-            "blocked": assessments.open_to_options(found), "screening": assessments.screened(found)}
+            "blocked": safety.open_to_options(found), "screening": safety.screened(found)}
 
 
 def _headed(request: Request, found: Assessment) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _headed(request: Request, found: Assessment) -> dict[str, Any]:
 
 def _one(request: Request, found: Assessment, asked: asking.Asked, status: int = 200) -> Response:
     each = asked.question
-    if assessments.screened(found).status == "emergency" and not _explains(found, each):
+    if safety.screened(found).status == "emergency" and not _explains(found, each):
         return _to(request, found, "screening")
     count = asking.progress(found.answers).get(each.section, (0, 0))
     return page(request, "assessment/one.html.j2", status, **_headed(request, found), asked=asked, sections=sections(),
@@ -237,7 +237,7 @@ def _conflict(request: Request, database: Any, found: Assessment, each: Question
 
 
 def _screening(request: Request, found: Assessment, status: int = 200, **form: Any) -> HTMLResponse:
-    screened, cleared = assessments.screened(found), (found.choices or {}).get("cleared")
+    screened, cleared = safety.screened(found), (found.choices or {}).get("cleared")
     with request.app.state.database.read() as store:
         clash = assessments.clashes(store, found)
     causes = {each.id: _causes(found, each) for each in screened.findings if each.kind != "not_asked"}
@@ -245,8 +245,8 @@ def _screening(request: Request, found: Assessment, status: int = 200, **form: A
         **_headed(request, found), "clash": clash, "mark": _mark(clash),
         "screening": screened, "causes": causes, "words": report_texts()["screening"],
         "cited": {each.id: _cited(each.source) for each in screened.findings}, "net": table("red_flags")["safety_net"],
-        "forbidden": table("contraindications")["forbiddable"], "doctor": assessments.doctor_first(found, screened),
-        "open_grave": assessments.not_asked(found, screened), "cleared": cleared,
+        "forbidden": table("contraindications")["forbiddable"], "doctor": safety.doctor_first(found, screened),
+        "open_grave": safety.not_asked(found, screened), "cleared": cleared,
         "cleared_day": cleared and locale_of(request).date(datetime.date.fromisoformat(cleared["day"])),
         "given": {"by": "", "day": today().isoformat(), "words": ""}, "problems": {},
         "question_ids": {each.id for each in questions()}, **form})
@@ -262,12 +262,12 @@ def _found_without(found: Assessment, each: Question) -> set[tuple[str, str]]:
     try:
         return {(one.id, one.kind) for one in screen(check(placed(found.answers, each, None))).findings}
     except InputError:  # another answer rests on this one
-        return {(one.id, one.kind) for one in assessments.screened(found).findings}
+        return {(one.id, one.kind) for one in safety.screened(found).findings}
 
 
 def _explains(found: Assessment, each: Question) -> bool:
     """Whether an answer belongs to what makes an emergency, and so may be corrected."""
-    return any(each in _causes(found, one) for one in assessments.screened(found).findings)
+    return any(each in _causes(found, one) for one in safety.screened(found).findings)
 
 
 def _problems(form: Mapping[str, str], first: datetime.date) -> dict[str, str]:

@@ -24,9 +24,10 @@ from ..engine import Engine
 from ..guard import Caller, Store, Who, own
 from ..page import locale_of, page
 from ..sliders import RANGES, STEPS, Sliders, closed_choices, fitted, kept, merged, of_plan, offered, parts, read
-from ..store.assessments import Reason, open_to_options, patient_mapping, standing
+from ..store.assessments import patient_mapping
 from ..store.database import Database
 from ..store.plans import open_plans, running
+from ..store.safety import Reason, open_to_options, standing
 from ..store.tables import Assessment
 
 router = APIRouter()

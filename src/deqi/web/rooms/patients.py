@@ -18,7 +18,7 @@ from .. import due
 from ..catalogue import texts
 from ..guard import Caller, Refused, Store, Who, own_records
 from ..page import page
-from ..store import assessments, patients
+from ..store import assessments, patients, safety
 from ..store.database import StoreUnavailable
 from ..store.first import what_first
 from ..store.plans import open_plans, running
@@ -108,7 +108,7 @@ def hub(request: Request, caller: Who, database: Store) -> Response:
                     alerts=open_alerts(store, Person.id == person.id), assessments=done, newest=newest,
                     current=current, later=next((each for each in agreed if each.began > today()), None),
                     first=first, scores=scores, reviews=reviews, lacking=lacking, treated=treated,
-                    blocked=assessments.open_to_options(newest) if newest else None,
+                    blocked=safety.open_to_options(newest) if newest else None,
                     responsible=store.get_one(Account, person.responsible_id), team=patients.team(store, person.id),
                     colleagues=patients.colleagues(store), clinicians=patients.colleagues(store, "clinician"),
                     today=today())

@@ -24,7 +24,6 @@ from ...errors import DeqiError, InputError
 from ..engine import Engine, Pending
 from ..guard import Caller, Store, Who, own
 from ..page import locale_of, page
-from ..store.assessments import standing
 from ..store.database import Conflict
 from ..store.plans import (
     Agreed,
@@ -39,6 +38,7 @@ from ..store.plans import (
     runs,
     used_up,
 )
+from ..store.safety import standing
 from ..store.tables import Assessment, Consultation, Plan
 from .options import Case, case, case_in, sentences_in, shut
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from ...care import plan_from
 from ...consult.intake import check
 from ...consult.limits import permits
-from .assessments import doctor_first, standing
 from .plans import runs
+from .safety import doctor_first, standing
 from .tables import Assessment, Plan
 
 
